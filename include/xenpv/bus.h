@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The xenbus handshake of one device end, frontend or backend: find the peer, connect, close, lead a
+ * previous owner's connection down first. It is one state machine whose tables stand in
+ * lib/core/bus_table.c: (phase, state of the peer) -> action; docs/handshake.md prints them.
+ * States are those of xen/include/public/io/xenbus.h; which order peers keep to is written in no
+ * header, so the tables follow what they do.
+ *
+ * This header is for who writes a device class (blk, net, a backend): a driver below it says what the
+ * class does at each station. Everything here belongs to the device's control thread.
+ */
+#ifndef XENPV_BUS_H
+#define XENPV_BUS_H
+
+#include <xenpv/keys.h>
+#include <xenpv/port.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* xenbus.h enum xenbus_state; UNKNOWN also stands for a node that is missing. */
+enum xenpv_bus_state {
+    XENPV_STATE_UNKNOWN = 0,
+    XENPV_STATE_INITIALISING = 1,
+    XENPV_STATE_INIT_WAIT = 2,
+    XENPV_STATE_INITIALISED = 3,
+    XENPV_STATE_CONNECTED = 4,
+    XENPV_STATE_CLOSING = 5,
+    XENPV_STATE_CLOSED = 6,
+    XENPV_STATE_RECONFIGURING = 7,
+    XENPV_STATE_RECONFIGURED = 8,
+    XENPV_STATE_JUNK = 9, /* no state at all: text, or a number above 8 */
+};
+
+/* "InitWait", ...; "?" for a number that is none. */
+const char *xenpv_bus_state_name(uint32_t state);
+
+enum xenpv_bus_role { XENPV_FRONTEND, XENPV_BACKEND };
+
+/* Where this end stands. */
+enum xenpv_bus_phase {
+    XENPV_BUS_IDLE,      /* not started */
+    XENPV_BUS_FIND,      /* reading its own directory */
+    XENPV_BUS_LOOK,      /* has not yet acted on what it found */
+    XENPV_BUS_RESTARTED, /* asked the peer to begin anew (own state 1) */
+    XENPV_BUS_PUBLISHED, /* keys are in the store, the peer's are awaited (frontend 3, backend 2) */
+    XENPV_BUS_CONNECTED, /* own state 4 */
+    XENPV_BUS_CLOSING,   /* own state 5 */
+    XENPV_BUS_CLOSED,    /* own state 6; the peer's end is awaited */
+    XENPV_BUS_DONE,      /* over: nothing is shared, or what the peer would not return is abandoned */
+};
+#define XENPV_BUS_PHASES 9u
+
+/* The three times a device reads keys. */
+enum xenpv_bus_question {
+    XENPV_ASK_OWN,    /* of its own directory, at the start */
+    XENPV_ASK_OFFER,  /* of the peer's, before it publishes */
+    XENPV_ASK_ANSWER, /* of the peer's, before it connects */
+    XENPV_ASK_COUNT
+};
+
+#define XENPV_BUS_KEYS 20u /* at most, in one question or one publication */
+
+struct xenpv_bus;
+
+/* What a device class does at each station. `owner` is the device. Errors end the connection. */
+struct xenpv_bus_driver {
+    enum xenpv_bus_role role;
+    uint8_t published_state; /* own state once the keys are published: frontend vbd 3, backend 2 */
+    struct {
+        const struct xenpv_key *keys;
+        uint32_t count;
+    } ask[XENPV_ASK_COUNT];
+    const char *const *own_keys; /* what it writes, removed at the end; up to a NULL */
+    /* Judges the offer, makes what is shared, and puts the keys (xenpv_bus_put_*). On an error
+     * ->release is called at once. */
+    int (*publish)(void *owner);
+    /* Judges the answer, lets the data path start, may put more keys. */
+    int (*connect)(void *owner);
+    /* The peer rewrote state 4: its properties may have changed, and have been read again. */
+    int (*changed)(void *owner);
+    /*
+     * Stops the data path. `drain`: what is accepted is finished first; else it fails at once. True
+     * once no queue touches shared memory any more; called again until it is.
+     */
+    bool (*quiesce)(void *owner, bool drain);
+    /* Ends every grant and channel. 0, or XENPV_EBUSY while the peer has not let go. */
+    int (*release)(void *owner);
+    /* The last deadline has passed, or a suspend made all void: gives up without waiting. */
+    void (*abandon)(void *owner, bool suspended);
+};
+
+struct xenpv_bus_config {
+    const struct xenpv_port *port;
+    const struct xenpv_bus_driver *driver;
+    void *owner;
+    const char *path; /* own directory; copied; up to XENPV_STORE_PATH_MAX with its NUL */
+    struct xenpv_key_value *values[XENPV_ASK_COUNT]; /* room for the keys of each question */
+    uint32_t connect_ms; /* until connected, 0: without end (a backend awaits its frontend) */
+    uint32_t close_ms;   /* for each wait while closing */
+};
+
+enum xenpv_bus_goal { XENPV_GOAL_CONNECT, XENPV_GOAL_CLOSE, XENPV_GOAL_INSPECT };
+
+/* All of it is private but `detail`, `phase`, `peer_domid`, the states and `online`, to be read. */
+struct xenpv_bus {
+    struct xenpv_bus_config config;
+    struct xenpv_detail detail;
+    enum xenpv_bus_phase phase;
+    enum xenpv_bus_goal goal;
+    uint16_t peer_domid;
+    bool online;        /* the backend's `online`: 0 means the device is being taken away */
+    uint32_t own_state, peer_state; /* enum xenpv_bus_state, as last read or written */
+    uint32_t generation;
+    uint64_t now, deadline, look_at, retry_at;
+    uint32_t tries;
+    uint8_t job, after; /* enum job; what an action still has to do */
+    bool started, watching, shared, look_again, hurry;
+    struct xenpv_store_batch batch;
+    struct xenpv_store_op ops[XENPV_BUS_KEYS + 4];
+    char text[XENPV_BUS_KEYS + 4][XENPV_KEY_TEXT_MAX];
+    char own_path[XENPV_STORE_PATH_MAX], peer_path[XENPV_STORE_PATH_MAX];
+    char own_watch[XENPV_STORE_PATH_MAX + 8], peer_watch[XENPV_STORE_PATH_MAX + 8];
+};
+
+/* XENPV_EINVAL: the path is empty or too long. */
+int xenpv_bus_init(struct xenpv_bus *bus, const struct xenpv_bus_config *config);
+
+/* Starts towards a goal: CONNECT or INSPECT (read everything once, write nothing) from IDLE or DONE;
+ * CLOSE from anywhere. The detail of before is forgotten unless the goal is CLOSE. XENPV_EBUSY. */
+int xenpv_bus_start(struct xenpv_bus *bus, enum xenpv_bus_goal goal, uint64_t now);
+
+/* Does what can be done now; bounded work. `now` in milliseconds, never going back. */
+void xenpv_bus_step(struct xenpv_bus *bus, uint64_t now);
+
+/* When to step again even if no wait handle is signalled; UINT64_MAX: only when one is. */
+uint64_t xenpv_bus_deadline(const struct xenpv_bus *bus);
+
+/* Forgets the watches and a pending batch at once, writing nothing: before the memory is freed early. */
+void xenpv_bus_drop(struct xenpv_bus *bus);
+
+/* Records why the device fails, unless something was recorded before, and closes the connection without
+ * draining it. A frontend then ends; a backend offers itself again to the next frontend. */
+void xenpv_bus_fail(struct xenpv_bus *bus, const struct xenpv_detail *detail);
+
+/* From ->publish and ->connect only: puts a key of the own directory. `name` stays valid until the
+ * handshake is over. XENPV_E2BIG: too many keys, or a text of 40 bytes or more. */
+int xenpv_bus_put_number(struct xenpv_bus *bus, const char *name, uint64_t number);
+int xenpv_bus_put_text(struct xenpv_bus *bus, const char *name, const char *text);
+
+/* The value found for key `index` of a question. */
+const struct xenpv_key_value *xenpv_bus_value(const struct xenpv_bus *bus,
+                                              enum xenpv_bus_question question, uint32_t index);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

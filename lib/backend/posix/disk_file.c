@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <xenpv/harness/disk.h>
+
+struct file_disk {
+    struct xenpv_allocator allocator;
+    int fd;
+};
+
+static int read_file(void *ctx, uint64_t offset, void *to, uint32_t length)
+{
+    int fd = ((struct file_disk *)ctx)->fd;
+    uint8_t *at = to;
+
+    while (length) {
+        ssize_t got = pread(fd, at, length, (off_t)offset);
+        if (got < 0 && errno == EINTR)
+            continue;
+        /* The end of the file is an error, too: it has shrunk since it was opened. */
+        if (got <= 0)
+            return XENPV_EIO;
+        at += got;
+        offset += (uint64_t)got;
+        length -= (uint32_t)got;
+    }
+    return XENPV_OK;
+}
+
+static int write_file(void *ctx, uint64_t offset, const void *from, uint32_t length)
+{
+    int fd = ((struct file_disk *)ctx)->fd;
+    const uint8_t *at = from;
+
+    while (length) {
+        ssize_t put = pwrite(fd, at, length, (off_t)offset);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put <= 0)
+            return XENPV_EIO;
+        at += put;
+        offset += (uint64_t)put;
+        length -= (uint32_t)put;
+    }
+    return XENPV_OK;
+}
+
+static int flush_file(void *ctx)
+{
+    return fdatasync(((struct file_disk *)ctx)->fd) ? XENPV_EIO : XENPV_OK;
+}
+
+static void close_file(void *ctx)
+{
+    struct file_disk *disk = ctx;
+
+    close(disk->fd);
+    disk->allocator.free(disk->allocator.ctx, disk);
+}
+
+/* Bytes of a file or block device, or XENPV_EINVAL. */
+static int64_t size_of(int fd)
+{
+    struct stat status;
+    off_t end;
+
+    if (fstat(fd, &status) || !(S_ISREG(status.st_mode) || S_ISBLK(status.st_mode)))
+        return XENPV_EINVAL;
+    end = lseek(fd, 0, SEEK_END);
+    return end > 0 && end % 512 == 0 ? end : XENPV_EINVAL;
+}
+
+static int open_error(void)
+{
+    switch (errno) {
+    case ENOENT:
+    case ENOTDIR:
+        return XENPV_ENOENT;
+    case EISDIR:
+        return XENPV_EINVAL;
+    case ENOMEM:
+    case EMFILE:
+    case ENFILE:
+        return XENPV_ENOMEM;
+    default:
+        return XENPV_EACCES;
+    }
+}
+
+int xenpv_disk_file(const struct xenpv_allocator *allocator, const char *path, bool readonly,
+                    struct xenpv_disk *out)
+{
+    int fd = open(path, (readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+    struct file_disk *disk;
+    int64_t bytes;
+
+    if (fd < 0)
+        return open_error();
+    bytes = size_of(fd);
+    disk = bytes > 0 ? allocator->alloc(allocator->ctx, sizeof(*disk), sizeof(void *)) : NULL;
+    if (!disk) {
+        close(fd);
+        return bytes > 0 ? XENPV_ENOMEM : XENPV_EINVAL;
+    }
+    *disk = (struct file_disk){*allocator, fd};
+    *out = (struct xenpv_disk){.ctx = disk,
+                               .bytes = (uint64_t)bytes,
+                               .sector_size = 512,
+                               .readonly = readonly,
+                               .read = read_file,
+                               .write = write_file,
+                               .flush = flush_file,
+                               .close = close_file};
+    return XENPV_OK;
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+#include <xenpv/error.h>
+
+struct name {
+    const char *name, *text;
+};
+
+/* Indexed by the negated error. */
+static const struct name errors[] = {
+    {"XENPV_OK", "success"},
+    {"XENPV_EINVAL", "an argument is out of its range"},
+    {"XENPV_ENOMEM", "out of memory"},
+    {"XENPV_ENOENT", "there is no such thing"},
+    {"XENPV_EACCES", "permission denied"},
+    {"XENPV_EEXIST", "it exists already"},
+    {"XENPV_EAGAIN", "the store transaction met a conflict"},
+    {"XENPV_ENOSPC", "a quota of the store is used up"},
+    {"XENPV_E2BIG", "it is too large"},
+    {"XENPV_EBUSY", "somebody else holds it"},
+    {"XENPV_EIO", "the backend failed the request"},
+    {"XENPV_ENOTSUP", "the peer does not support it"},
+    {"XENPV_EROFS", "the disk is read-only"},
+    {"XENPV_ERANGE", "it is beyond the end of the disk"},
+    {"XENPV_EFULL", "the queue is full"},
+    {"XENPV_EPARKED", "the device is being closed"},
+    {"XENPV_ETIMEDOUT", "the time is up"},
+    {"XENPV_EPEER", "the peer closed, vanished or refused"},
+    {"XENPV_EBROKEN", "the peer broke the protocol"},
+    {"XENPV_ESTALE", "the guest was suspended meanwhile"},
+    {"XENPV_ENOGRANT", "no grant reference is free"},
+    {"XENPV_ENOPORT", "no event channel is free"},
+    {"XENPV_ESTORE", "the store cannot be reached"},
+    {"XENPV_ENOXEN", "there is no Xen here, or its devices cannot be opened"},
+};
+
+static const struct name checks[XENPV_CHECK_COUNT] = {
+    [XENPV_CHECK_NONE] = {"none", "nothing"},
+    [XENPV_CHECK_RSP_PROD] = {"rsp-prod", "responses never outnumber the requests outstanding"},
+    [XENPV_CHECK_RSP_ID] = {"rsp-id", "a response's id is below the number of slots"},
+    [XENPV_CHECK_RSP_INFLIGHT] = {"rsp-inflight",
+                                  "a response's id belongs to a published, unanswered request"},
+    [XENPV_CHECK_RSP_OP] = {"rsp-op", "a response carries the operation of its request"},
+    [XENPV_CHECK_BACKEND_ID] = {"backend-id", "a domain number, 0 to 32751"},
+    [XENPV_CHECK_SECTOR_SIZE] = {"sector-size", "a power of two, 512 to 32768"},
+    [XENPV_CHECK_SECTORS] = {"sectors", "a whole number of 512-byte sectors, in all at most 2^63"
+                                        " bytes"},
+    [XENPV_CHECK_PHYS_SECTOR] = {"physical-sector-size",
+                                 "a power of two, at least sector-size, at most 2^30"},
+    [XENPV_CHECK_REQ_PROD] = {"req-prod", "requests never outnumber the free slots"},
+    [XENPV_CHECK_REQ_SEGMENTS] = {"req-segments",
+                                  "1 to 11 segments, or 0 where the operation carries no data"},
+    [XENPV_CHECK_REQ_SECTORS] = {"req-sectors", "first_sect <= last_sect <= 7"},
+    [XENPV_CHECK_REQ_RANGE] = {"req-range", "a request ends at or before the end of the disk"},
+    [XENPV_CHECK_REQ_READONLY] = {"req-readonly", "no write to a read-only disk"},
+};
+
+static const struct name *error_entry(int error)
+{
+    static const struct name unknown = {"XENPV_E?", "an unknown error"};
+    int index = -error;
+
+    if (index < 0 || (size_t)index >= sizeof(errors) / sizeof(errors[0]))
+        return &unknown;
+    return &errors[index];
+}
+
+const char *xenpv_error_name(int error)
+{
+    return error_entry(error)->name;
+}
+
+const char *xenpv_error_text(int error)
+{
+    return error_entry(error)->text;
+}
+
+const char *xenpv_check_name(uint32_t check)
+{
+    return check < XENPV_CHECK_COUNT ? checks[check].name : "?";
+}
+
+const char *xenpv_check_text(uint32_t check)
+{
+    return check < XENPV_CHECK_COUNT ? checks[check].text : "?";
+}
+
+const char *xenpv_version(void)
+{
+    return "0.1.0";
+}

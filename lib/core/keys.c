@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+#include <xenpv/keys.h>
+
+bool xenpv_parse_number(const char *bytes, uint32_t length, uint64_t *number)
+{
+    uint64_t sum = 0;
+
+    if (length == 0)
+        return false;
+    for (uint32_t i = 0; i < length; i++) {
+        uint64_t digit = (uint64_t)(unsigned char)bytes[i] - '0';
+        if (digit > 9 || sum > (UINT64_MAX - digit) / 10)
+            return false;
+        sum = sum * 10 + digit;
+    }
+    *number = sum;
+    return true;
+}
+
+uint32_t xenpv_format_number(uint64_t number, char text[21])
+{
+    char reversed[20];
+    uint32_t digits = 0;
+
+    do {
+        reversed[digits++] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number);
+    for (uint32_t i = 0; i < digits; i++)
+        text[i] = reversed[digits - 1 - i];
+    text[digits] = '\0';
+    return digits;
+}
+
+static bool printable(char c)
+{
+    return c >= ' ' && c <= '~';
+}
+
+void xenpv_printable(char *to, uint32_t capacity, const char *bytes, uint32_t length)
+{
+    uint32_t i = 0;
+
+    for (; i < length && i + 1 < capacity; i++)
+        to[i] = printable(bytes[i]) ? bytes[i] : '?';
+    to[i] = '\0';
+}
+
+static enum xenpv_key_status judge_text(const char *bytes, uint32_t length)
+{
+    if (length >= XENPV_KEY_TEXT_MAX)
+        return XENPV_KEY_JUNK;
+    for (uint32_t i = 0; i < length; i++) {
+        if (!printable(bytes[i]))
+            return XENPV_KEY_JUNK;
+    }
+    return XENPV_KEY_GOOD;
+}
+
+static enum xenpv_key_status judge_number(const struct xenpv_key *key, const char *bytes,
+                                          uint32_t length, uint64_t *number)
+{
+    uint64_t found;
+
+    if (!xenpv_parse_number(bytes, length, &found))
+        return XENPV_KEY_JUNK;
+    if (found < key->min || found > key->max)
+        return XENPV_KEY_OUT_OF_RANGE;
+    *number = found;
+    return XENPV_KEY_GOOD;
+}
+
+void xenpv_key_judge(const struct xenpv_key *key, const char *bytes, uint32_t length,
+                     struct xenpv_key_value *value)
+{
+    xenpv_key_absent(key, value);
+    xenpv_printable(value->text, sizeof(value->text), bytes, length);
+    value->status = key->kind == XENPV_KEY_TEXT ? judge_text(bytes, length)
+                                                : judge_number(key, bytes, length, &value->number);
+}
+
+void xenpv_key_absent(const struct xenpv_key *key, struct xenpv_key_value *value)
+{
+    value->status = XENPV_KEY_ABSENT;
+    value->number = key->fallback;
+    value->text[0] = '\0';
+}

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of the mock share. The machine's lock is held in all of these functions: port.c
+ * takes it for the ports, mock.c and toolstack.c for the functions of the public header.
+ */
+#ifndef MOCK_MOCK_H
+#define MOCK_MOCK_H
+
+#include <xenpv/harness/mock.h>
+
+#define FIRST_FREE_REF   8u      /* 0..7 are reserved by Xen's ABI */
+#define FIRST_DOMID_NONE 0x7ff0u /* DOMID_FIRST_RESERVED of xen.h */
+#define ABSOLUTE_MAX     3072u   /* XENSTORE_ABS_PATH_MAX of xs_wire.h */
+#define RELATIVE_MAX     2048u   /* XENSTORE_REL_PATH_MAX of xs_wire.h */
+
+enum region_state {
+    REGION_LIVE,
+    REGION_DEFERRED,  /* ended by its owner while the peer mapped it; still valid, as on Linux */
+    REGION_VOID,      /* its grants went with a suspend or its domain; its owner holds the memory */
+    REGION_ABANDONED, /* nobody's any more, but still mapped by the peer */
+};
+
+/* What one ->share or ->share_own made. */
+struct region {
+    struct region *next;
+    struct region **link; /* what points to this region */
+    struct domain *owner;
+    void *memory;
+    uint64_t id;
+    uint32_t pages;
+    uint32_t mapped; /* mappings of its pages, all together */
+    uint16_t peer;
+    bool writable;
+    bool caller_owned;
+    enum region_state state;
+    uint32_t refs[];
+};
+
+/* One entry of a grant table. */
+struct grant {
+    struct region *region; /* NULL: free */
+    uint32_t page;
+    uint32_t next_free; /* of a free entry: the next one, 0 at the end */
+};
+
+/* What one ->map made. */
+struct mapping {
+    struct mapping *next;
+    uint64_t id;
+    uint32_t count;
+    struct region *regions[];
+};
+
+enum channel_state {
+    CHANNEL_FREE,
+    CHANNEL_UNBOUND,
+    CHANNEL_BOUND,
+    CHANNEL_VOID, /* went with a suspend or its domain, and its owner has not forgotten it */
+};
+
+struct channel {
+    enum channel_state state;
+    bool pending;
+    bool masked;
+    uint16_t remote_domid;
+    uint32_t remote_port;  /* of a bound channel */
+    struct domain *remote; /* of a bound channel */
+};
+
+struct watch {
+    struct watch *next;
+    const void *cookie;
+    bool marked; /* to fire if the running operation takes effect */
+    bool fired;
+    char path[];
+};
+
+struct node {
+    struct node *parent;
+    struct node *child; /* the first */
+    struct node *next;  /* sibling, in the order of creation */
+    uint8_t *value;     /* NULL when empty */
+    uint32_t length;
+    struct xenpv_mock_perms perms;
+    uint32_t name_length;
+    char name[]; /* without a NUL */
+};
+
+/* A port's ctx. It outlives the domain, so that what a dead guest still calls is refused, no more.
+ */
+struct domain {
+    struct xenpv_mock *mock;
+    struct domain *next;
+    uint16_t domid;
+    bool dead;
+    bool deferred_end;
+    uint32_t generation;
+
+    struct grant *grants;
+    uint32_t grants_size; /* entries there is memory for */
+    uint32_t grants_top;  /* entries from here on were never used */
+    uint32_t grants_free; /* entries on the free list */
+    uint32_t free_ref;    /* head of the free list, 0 when empty */
+    struct region *regions;
+
+    struct mapping *mappings;
+    uint32_t maps;
+
+    struct channel *channels;
+    uint32_t channels_size;
+
+    struct watch *watches;
+    uint32_t conflicts;   /* transactions still to refuse */
+    uint64_t store_delay; /* milliseconds */
+};
+
+/* A batch that ends later. */
+struct pending {
+    struct pending *next;
+    struct domain *domain;
+    struct xenpv_store_batch *batch;
+    uint64_t due;
+};
+
+struct xenpv_mock {
+    struct xenpv_mock_config config;
+    struct domain *domains;
+    struct node *root;
+    struct change *changes;  /* of the running operation, the latest first */
+    struct pending *pending; /* the earliest first */
+    uint64_t now;
+    uint64_t last_id;
+    char path[ABSOLUTE_MAX + 1]; /* scratch: the canonical path of the running operation */
+};
+
+/* mock.c */
+void mock_lock(const struct xenpv_mock *mock);
+void mock_unlock(const struct xenpv_mock *mock);
+/* Zeroed memory, or NULL. */
+void *mock_alloc(struct xenpv_mock *mock, size_t bytes, size_t align);
+void mock_free(struct xenpv_mock *mock, void *memory);
+/* Makes *array hold `need` items at least, the new ones zeroed. XENPV_ENOMEM. */
+int mock_grow(struct xenpv_mock *mock, void **array, uint32_t *size, uint32_t need, size_t item);
+/* NULL when there is none alive. */
+struct domain *mock_domain(const struct xenpv_mock *mock, uint16_t domid);
+void mock_log(const struct domain *domain, enum xenpv_log_level level, const char *line);
+/* Logs a call that no correct guest makes. */
+void mock_misuse(const struct domain *domain, const char *what, uint32_t number);
+
+/* grant.c */
+int mock_grant_share(struct domain *domain, uint16_t peer, struct xenpv_grant_region *region,
+                     bool caller_owned, bool writable);
+int mock_grant_end(struct domain *domain, struct xenpv_grant_region *region);
+void mock_grant_forget(struct domain *domain, struct xenpv_grant_region *region);
+/* What a reference stands for; NULL: nothing. */
+struct region *mock_grant_at(const struct domain *domain, uint32_t ref);
+void mock_grant_unmapped(struct region *region);
+void mock_grants_void(struct domain *domain);
+void mock_grants_free(struct domain *domain);
+
+/* map.c */
+int mock_map(struct domain *domain, struct xenpv_map_region *region);
+void mock_unmap(struct domain *domain, struct xenpv_map_region *region);
+int mock_copy(struct domain *domain, struct xenpv_copy_entry *entries, uint32_t count);
+void mock_unmap_all(struct domain *domain);
+
+/* event.c */
+int mock_event_alloc_unbound(struct domain *domain, uint16_t peer, uint32_t *port);
+int mock_event_bind(struct domain *domain, uint16_t peer, uint32_t peer_port, uint32_t *port);
+int mock_event_notify(struct domain *domain, uint32_t port);
+bool mock_event_take(struct domain *domain, uint32_t port);
+void mock_event_unmask(struct domain *domain, uint32_t port);
+void mock_event_close(struct domain *domain, uint32_t port);
+void mock_event_forget(struct domain *domain, uint32_t port);
+void mock_events_void(struct domain *domain);
+
+/* path.c: canonical paths go to mock->path. XENPV_EINVAL. */
+int mock_path(struct domain *domain, const char *dir, const char *name);
+int mock_path_of_watch(struct domain *domain, const char *dir);
+/* Is `path` the node `above`, or below it? */
+bool mock_path_below(const char *path, const char *above);
+
+/* tree.c: the nodes. Changes wait for mock_tree_commit or mock_tree_rollback. */
+struct node *mock_tree_root(struct xenpv_mock *mock);
+/* The deepest node there is on the way to `path`; *rest is what is missing, "" when nothing is. */
+struct node *mock_tree_nearest(struct xenpv_mock *mock, const char *path, const char **rest);
+/* NULL when there is no such node. */
+struct node *mock_tree_find(struct xenpv_mock *mock, const char *path);
+/* In pre-order below and including `top`; NULL after the last. */
+struct node *mock_tree_next(const struct node *top, struct node *node);
+struct node *mock_tree_next_outside(const struct node *top, struct node *node);
+/* Not of the root; `path` has room for ABSOLUTE_MAX + 1 bytes. */
+void mock_tree_path(const struct node *node, char *path);
+void mock_tree_free(struct xenpv_mock *mock, struct node *top);
+int mock_tree_create(struct xenpv_mock *mock, struct node *parent, const char *name,
+                     uint32_t name_length, struct node **node);
+int mock_tree_set_value(struct xenpv_mock *mock, struct node *node, const void *value,
+                        uint32_t length);
+int mock_tree_set_perms(struct xenpv_mock *mock, struct node *node,
+                        const struct xenpv_mock_perms *perms);
+int mock_tree_remove(struct xenpv_mock *mock, struct node *node);
+void mock_tree_commit(struct xenpv_mock *mock);
+void mock_tree_rollback(struct xenpv_mock *mock);
+
+/* store.c: xenstored's answers to `domain`, on canonical paths. A failure wants a settle(false). */
+uint8_t mock_store_access(const struct domain *domain, const struct xenpv_mock_perms *perms);
+int mock_store_read(struct domain *domain, const char *path, void *value, uint32_t capacity,
+                    uint32_t *length);
+int mock_store_list(struct domain *domain, const char *path, void *value, uint32_t capacity,
+                    uint32_t *length);
+int mock_store_write(struct domain *domain, const char *path, const void *value, uint32_t length);
+int mock_store_mkdir(struct domain *domain, const char *path);
+int mock_store_rm(struct domain *domain, const char *path);
+int mock_store_set_perms(struct domain *domain, const char *path,
+                         const struct xenpv_mock_perms *perms);
+/* Ends an operation or transaction: all changes since the last call, and watches, or none. */
+void mock_store_settle(struct xenpv_mock *mock, bool take_effect);
+/* The nodes a domain owned go with it, and so does what it was allowed on others. */
+int mock_store_domain_died(struct domain *dead);
+
+/* watch.c */
+int mock_watch_add(struct domain *domain, const char *dir, const void *cookie);
+void mock_watch_remove(struct domain *domain, const char *dir, const void *cookie);
+bool mock_watch_fired(struct domain *domain, const void *cookie);
+/* `node`, at `path`, was created or changed; `old` is what its permissions were, or NULL. */
+void mock_watch_changed(struct xenpv_mock *mock, const char *path, const struct node *node,
+                        const struct xenpv_mock_perms *old);
+/* `node`, at `path`, is about to be removed. */
+void mock_watch_removed(struct xenpv_mock *mock, const char *path, const struct node *node);
+void mock_watch_special(struct xenpv_mock *mock, const char *name);
+void mock_watch_settle(struct xenpv_mock *mock, bool take_effect);
+void mock_watches_fire(struct domain *domain);
+void mock_watches_free(struct domain *domain);
+
+/* batch.c */
+int mock_batch_start(struct domain *domain, struct xenpv_store_batch *batch);
+int mock_batch_check(const struct xenpv_store_batch *batch);
+void mock_batch_cancel(struct domain *domain, struct xenpv_store_batch *batch);
+void mock_batches_advance(struct xenpv_mock *mock, uint64_t until);
+void mock_batches_fail(struct domain *domain);
+void mock_batches_free(struct xenpv_mock *mock);
+
+/* port.c */
+void mock_port_init(struct domain *domain, struct xenpv_port *port);
+
+/* toolstack.c: the store of a fresh machine, and the directories of a new domain. */
+int mock_toolstack_first_nodes(struct xenpv_mock *mock);
+int mock_toolstack_add_domain(struct xenpv_mock *mock, uint16_t domid);
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/* A mock with one disk in memory, our backend in domain 0 and a frontend in domain 1. */
+#ifndef BLK_RIG_H
+#define BLK_RIG_H
+
+#include <xenpv/blk.h>
+#include <xenpv/harness/blkback.h>
+#include <xenpv/harness/mock.h>
+
+#define RIG_VDEV          51712
+#define RIG_FRONTEND_PATH "/local/domain/1/device/vbd/51712"
+#define RIG_BACKEND_PATH  "/local/domain/0/backend/vbd/1/51712"
+
+struct rig_options {
+    uint64_t bytes;       /* of the disk; 0: 1 MiB */
+    uint32_t sector_size; /* 0: 512 */
+    bool readonly, no_flush, poll, no_backend;
+    enum xenpv_abi abi; /* of the frontend */
+};
+
+struct rig {
+    struct xenpv_allocator allocator;
+    uint64_t allocated; /* blocks the allocator has out */
+    struct xenpv_mock *mock;
+    struct xenpv_port front_port, back_port;
+    struct xenpv_disk disk;
+    struct xenpv_blkback *back;
+    void *memory;
+    struct xenpv_blk *blk;
+    struct xenpv_blkq *q;
+};
+
+void rig_up(struct rig *rig, const struct rig_options *options);
+void rig_down(struct rig *rig); /* asserts that nothing stays granted, bound, mapped or watched */
+
+/* Steps both ends once at the mock's time; true while neither has its end. */
+void rig_step(struct rig *rig);
+
+/* Steps, moving the clock to the next deadline when nothing else happens, until the frontend is in the
+ * state; fails after too many steps. */
+void rig_until(struct rig *rig, enum xenpv_blk_state state);
+
+void rig_connect(struct rig *rig);
+void rig_close(struct rig *rig);
+
+/* Runs one operation to its end and returns its status. */
+int rig_read(struct rig *rig, uint64_t offset, void *to, size_t bytes);
+int rig_write(struct rig *rig, uint64_t offset, const void *from, size_t bytes);
+int rig_flush(struct rig *rig);
+
+/* Polls until one operation has ended; returns its status. */
+int rig_wait(struct rig *rig);
+
+/* Writes a store node as the toolstack would. */
+void rig_set(struct rig *rig, const char *dir, const char *key, const char *value);
+
+/* The store's value of a node as a number, or -1. */
+int rig_get(struct rig *rig, const char *dir, const char *key);
+
+#endif
