@@ -3,18 +3,18 @@
  * The block frontend: one disk of a Xen guest, read and written over a blkif ring
  * (xen/include/public/io/blkif.h).
  *
- * It never sleeps, allocates or reads a clock. A program drives it from two places, which may be one
- * thread or two:
+ * It never sleeps, allocates or reads a clock. A program drives it from two places, which may be
+ * one thread or two:
  *
- *   control  xenpv_blk_*: connect, step, close. One thread per device. Step whenever the port's store
- *            wait handle is signalled, and at xenpv_blk_deadline().
- *   queue    xenpv_blkq_*: read, write, flush, submit, poll, arm. One thread per queue, from the
- *            moment the device is CONNECTED until poll has answered XENPV_EPARKED.
+ *   control  xenpv_blk_*: connect, step, close. One thread per device. Step whenever the port's
+ * store wait handle is signalled, and at xenpv_blk_deadline(). queue    xenpv_blkq_*: read, write,
+ * flush, submit, poll, arm. One thread per queue, from the moment the device is CONNECTED until
+ * poll has answered XENPV_EPARKED.
  *
  * Offsets and lengths are bytes, of any alignment. What does not begin and end on sectors is read
  * first and written back as whole sectors: such a write is not atomic, neither against a crash nor
- * against writers elsewhere. Within one queue, a write that meets sectors which such a write is still
- * changing is put off (XENPV_EFULL).
+ * against writers elsewhere. Within one queue, a write that meets sectors which such a write is
+ * still changing is put off (XENPV_EFULL).
  *
  * The backend is not trusted. Whatever it does, memory that it may still reach is not used for
  * anything else, and each operation ends exactly once.
@@ -35,13 +35,13 @@ struct xenpv_blkq;
 struct xenpv_blk_config {
     uint32_t size; /* sizeof(struct xenpv_blk_config), set by xenpv_blk_config_init */
     const struct xenpv_port *port; /* outlives the device */
-    const char *path;        /* frontend directory, e.g. "device/vbd/51712"; copied */
-    uint32_t operations;     /* accepted at once and not yet completed, 1..4096; initially 32 */
-    uint32_t buffer_pages;   /* shared pages that data passes through, 11..65536; initially 352 */
-    uint32_t connect_ms;     /* until CONNECTED, 0: for ever; initially 30,000 */
-    uint32_t close_ms;       /* for each step of closing, 0: for ever; initially 5,000 */
-    bool poll;               /* never wait for events: xenpv_blkq_arm is not used; initially false */
-    enum xenpv_abi abi;      /* layout on the ring; initially the machine's own */
+    const char *path;              /* frontend directory, e.g. "device/vbd/51712"; copied */
+    uint32_t operations;   /* accepted at once and not yet completed, 1..4096; initially 32 */
+    uint32_t buffer_pages; /* shared pages that data passes through, 11..65536; initially 352 */
+    uint32_t connect_ms;   /* until CONNECTED, 0: for ever; initially 30,000 */
+    uint32_t close_ms;     /* for each step of closing, 0: for ever; initially 5,000 */
+    bool poll;             /* never wait for events: xenpv_blkq_arm is not used; initially false */
+    enum xenpv_abi abi;    /* layout on the ring; initially the machine's own */
 };
 
 /* Fills in every field. Any thread. */
@@ -52,9 +52,9 @@ void xenpv_blk_config_init(struct xenpv_blk_config *config, const struct xenpv_p
 size_t xenpv_blk_size(const struct xenpv_blk_config *config);
 
 /*
- * Makes a device in `memory`, of xenpv_blk_size bytes at a multiple of 16. Nothing is read, written or
- * shared. To free it, close it until it is CLOSED or FAILED, then free the memory: nothing else stays.
- * XENPV_EINVAL: a field is out of its range.
+ * Makes a device in `memory`, of xenpv_blk_size bytes at a multiple of 16. Nothing is read, written
+ * or shared. To free it, close it until it is CLOSED or FAILED, then free the memory: nothing else
+ * stays. XENPV_EINVAL: a field is out of its range.
  */
 int xenpv_blk_init(void *memory, const struct xenpv_blk_config *config, struct xenpv_blk **blk);
 
@@ -70,16 +70,16 @@ enum xenpv_blk_state {
 enum xenpv_blk_state xenpv_blk_state(const struct xenpv_blk *blk);
 
 /*
- * Starts to connect, from IDLE, CLOSED or FAILED; a connection that a previous owner left is led down
- * first. `now` is any clock in milliseconds that never goes back, the same in all calls.
- * XENPV_EBUSY: it is connected, or on the way to or from it. XENPV_ENOTSUP: the port has no grant or
- * event calls; looking is all it can do.
+ * Starts to connect, from IDLE, CLOSED or FAILED; a connection that a previous owner left is led
+ * down first. `now` is any clock in milliseconds that never goes back, the same in all calls.
+ * XENPV_EBUSY: it is connected, or on the way to or from it. XENPV_ENOTSUP: the port has no grant
+ * or event calls; looking is all it can do.
  */
 int xenpv_blk_connect(struct xenpv_blk *blk, uint64_t now);
 
 /*
- * Starts to look: reads what the backend offers and how both ends stand, writes nothing, and ends in
- * CLOSED or FAILED. XENPV_EBUSY as above.
+ * Starts to look: reads what the backend offers and how both ends stand, writes nothing, and ends
+ * in CLOSED or FAILED. XENPV_EBUSY as above.
  */
 int xenpv_blk_inspect(struct xenpv_blk *blk, uint64_t now);
 
@@ -101,17 +101,18 @@ const struct xenpv_detail *xenpv_blk_detail(const struct xenpv_blk *blk);
 /* Pages that a backend never gave back; they cannot be used again. */
 uint32_t xenpv_blk_abandoned(const struct xenpv_blk *blk);
 
-/* The disk. Sizes are valid when CONNECTED; after xenpv_blk_inspect as far as they were published. */
+/* The disk. Sizes are valid when CONNECTED; after xenpv_blk_inspect as far as they were published.
+ */
 struct xenpv_blk_info {
     uint64_t bytes;                /* whole sectors of sector_size */
     uint32_t sector_size;          /* bytes; the unit of alignment */
     uint32_t physical_sector_size; /* bytes */
     bool readonly, removable, cdrom;
-    bool can_flush;                /* xenpv_blkq_flush works */
-    uint16_t backend_id;           /* domain of the backend */
-    uint32_t frontend_state, backend_state; /* enum xenpv_bus_state, as last seen */
+    bool can_flush;                           /* xenpv_blkq_flush works */
+    uint16_t backend_id;                      /* domain of the backend */
+    uint32_t frontend_state, backend_state;   /* enum xenpv_bus_state, as last seen */
     const char *frontend_path, *backend_path; /* as long as the device lives */
-    const char *device_type;       /* "disk", "cdrom" or "" */
+    const char *device_type;                  /* "disk", "cdrom" or "" */
 };
 void xenpv_blk_info(const struct xenpv_blk *blk, struct xenpv_blk_info *info);
 
@@ -125,11 +126,13 @@ struct xenpv_negotiation {
 };
 
 #define XENPV_BLK_FEATURES 10u
-/* Fills `out` and returns XENPV_BLK_FEATURES. Control thread; `offered` lives as long as the device. */
+/* Fills `out` and returns XENPV_BLK_FEATURES. Control thread; `offered` lives as long as the
+ * device. */
 uint32_t xenpv_blk_negotiation(const struct xenpv_blk *blk,
                                struct xenpv_negotiation out[XENPV_BLK_FEATURES]);
 
-/* ------------------------------------------------------------------------------------- queues -- */
+/* ------------------------------------------------------------------------------------- queues --
+ */
 
 /* The queue of that number, 0 in this version; NULL beyond. Any thread, from xenpv_blk_init on. */
 struct xenpv_blkq *xenpv_blk_queue(struct xenpv_blk *blk, uint32_t number);
@@ -143,8 +146,8 @@ struct xenpv_iov {
 struct xenpv_completion {
     void *user;     /* as given when it was queued */
     int32_t status; /* 0; XENPV_EIO: the backend failed it; XENPV_ENOTSUP: it does not know it;
-                       XENPV_EPEER, XENPV_EBROKEN, XENPV_ESTALE, XENPV_ETIMEDOUT: the connection went
-                       first, and a write may or may not have reached the disk */
+                       XENPV_EPEER, XENPV_EBROKEN, XENPV_ESTALE, XENPV_ETIMEDOUT: the connection
+                       went first, and a write may or may not have reached the disk */
 };
 
 /*
@@ -166,8 +169,8 @@ int xenpv_blkq_flush(struct xenpv_blkq *q, void *user);
 void xenpv_blkq_submit(struct xenpv_blkq *q);
 
 /*
- * Takes what has ended, at most `max` completions; sends what had no room before. Returns how many, or
- * XENPV_EPARKED: the queue is not, or no longer, in use and no completion is left.
+ * Takes what has ended, at most `max` completions; sends what had no room before. Returns how many,
+ * or XENPV_EPARKED: the queue is not, or no longer, in use and no completion is left.
  */
 int xenpv_blkq_poll(struct xenpv_blkq *q, struct xenpv_completion *out, uint32_t max);
 

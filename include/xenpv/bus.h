@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The xenbus handshake of one device end, frontend or backend: find the peer, connect, close, lead a
- * previous owner's connection down first. It is one state machine whose tables stand in
+ * The xenbus handshake of one device end, frontend or backend: find the peer, connect, close, lead
+ * a previous owner's connection down first. It is one state machine whose tables stand in
  * lib/core/bus_table.c: (phase, state of the peer) -> action; docs/handshake.md prints them.
  * States are those of xen/include/public/io/xenbus.h; which order peers keep to is written in no
  * header, so the tables follow what they do.
  *
- * This header is for who writes a device class (blk, net, a backend): a driver below it says what the
- * class does at each station. Everything here belongs to the device's control thread.
+ * This header is for who writes a device class (blk, net, a backend): a driver below it says what
+ * the class does at each station. Everything here belongs to the device's control thread.
  */
 #ifndef XENPV_BUS_H
 #define XENPV_BUS_H
@@ -48,7 +48,7 @@ enum xenpv_bus_phase {
     XENPV_BUS_CONNECTED, /* own state 4 */
     XENPV_BUS_CLOSING,   /* own state 5 */
     XENPV_BUS_CLOSED,    /* own state 6; the peer's end is awaited */
-    XENPV_BUS_DONE,      /* over: nothing is shared, or what the peer would not return is abandoned */
+    XENPV_BUS_DONE, /* over: nothing is shared, or what the peer would not return is abandoned */
 };
 #define XENPV_BUS_PHASES 9u
 
@@ -110,7 +110,7 @@ struct xenpv_bus {
     enum xenpv_bus_phase phase;
     enum xenpv_bus_goal goal;
     uint16_t peer_domid;
-    bool online;        /* the backend's `online`: 0 means the device is being taken away */
+    bool online; /* the backend's `online`: 0 means the device is being taken away */
     uint32_t own_state, peer_state; /* enum xenpv_bus_state, as last read or written */
     uint32_t generation;
     uint64_t now, deadline, look_at, retry_at;
@@ -127,8 +127,9 @@ struct xenpv_bus {
 /* XENPV_EINVAL: the path is empty or too long. */
 int xenpv_bus_init(struct xenpv_bus *bus, const struct xenpv_bus_config *config);
 
-/* Starts towards a goal: CONNECT or INSPECT (read everything once, write nothing) from IDLE or DONE;
- * CLOSE from anywhere. The detail of before is forgotten unless the goal is CLOSE. XENPV_EBUSY. */
+/* Starts towards a goal: CONNECT or INSPECT (read everything once, write nothing) from IDLE or
+ * DONE; CLOSE from anywhere. The detail of before is forgotten unless the goal is CLOSE.
+ * XENPV_EBUSY. */
 int xenpv_bus_start(struct xenpv_bus *bus, enum xenpv_bus_goal goal, uint64_t now);
 
 /* Does what can be done now; bounded work. `now` in milliseconds, never going back. */
@@ -137,11 +138,12 @@ void xenpv_bus_step(struct xenpv_bus *bus, uint64_t now);
 /* When to step again even if no wait handle is signalled; UINT64_MAX: only when one is. */
 uint64_t xenpv_bus_deadline(const struct xenpv_bus *bus);
 
-/* Forgets the watches and a pending batch at once, writing nothing: before the memory is freed early. */
+/* Forgets the watches and a pending batch at once, writing nothing: before the memory is freed
+ * early. */
 void xenpv_bus_drop(struct xenpv_bus *bus);
 
-/* Records why the device fails, unless something was recorded before, and closes the connection without
- * draining it. A frontend then ends; a backend offers itself again to the next frontend. */
+/* Records why the device fails, unless something was recorded before, and closes the connection
+ * without draining it. A frontend then ends; a backend offers itself again to the next frontend. */
 void xenpv_bus_fail(struct xenpv_bus *bus, const struct xenpv_detail *detail);
 
 /* From ->publish and ->connect only: puts a key of the own directory. `name` stays valid until the

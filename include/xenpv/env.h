@@ -29,8 +29,9 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "xenpv needs a little-
 
 /*
  * Loads and stores of memory that another domain, or another thread, changes at the same time.
- * Each call is exactly one access of 32 bits. The _seq pair keeps a store before a later load, which
- * is what the "store my index, then read the other side's event index" pattern of the rings needs.
+ * Each call is exactly one access of 32 bits. The _seq pair keeps a store before a later load,
+ * which is what the "store my index, then read the other side's event index" pattern of the rings
+ * needs.
  */
 static inline uint32_t xenpv_load(const uint32_t *from)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a call can answer. 0 is success, a negative number an error; the values are the same on every
- * operating system and never change. A few calls also answer one of the positive numbers below, and
- * say so.
+ * What a call can answer. 0 is success, a negative number an error; the values are the same on
+ * every operating system and never change. A few calls also answer one of the positive numbers
+ * below, and say so.
  */
 #ifndef XENPV_ERROR_H
 #define XENPV_ERROR_H
@@ -44,21 +44,22 @@ enum xenpv_error {
 };
 
 /*
- * The checks made on everything a peer can write (design: "the peer is hostile"). Each has an id that
- * never changes; xenpv_check_text() says what it demands. Building with XENPV_SKIP_CHECK set to one
- * of them removes that check: only tests/checks does this, to show that a test notices.
+ * The checks made on everything a peer can write (design: "the peer is hostile"). Each has an id
+ * that never changes; xenpv_check_text() says what it demands. Building with XENPV_SKIP_CHECK set
+ * to one of them removes that check: only tests/checks does this, to show that a test notices.
  */
 enum xenpv_check {
     XENPV_CHECK_NONE = 0,
-    XENPV_CHECK_RSP_PROD = 1,    /* responses never outnumber the requests outstanding */
-    XENPV_CHECK_RSP_ID = 2,      /* a response's id is below the number of slots */
+    XENPV_CHECK_RSP_PROD = 1,     /* responses never outnumber the requests outstanding */
+    XENPV_CHECK_RSP_ID = 2,       /* a response's id is below the number of slots */
     XENPV_CHECK_RSP_INFLIGHT = 3, /* a response's id belongs to a published, unanswered request */
-    XENPV_CHECK_RSP_OP = 4,      /* a response carries the operation of its request */
-    XENPV_CHECK_BACKEND_ID = 5,  /* backend-id is a domain number, 0..0x7fef */
-    XENPV_CHECK_SECTOR_SIZE = 6, /* sector-size is a power of two, 512..32768 */
-    XENPV_CHECK_SECTORS = 7,     /* sectors * 512 is at most 2^63 */
-    XENPV_CHECK_PHYS_SECTOR = 8, /* physical-sector-size is a power-of-two multiple of sector-size */
-    XENPV_CHECK_REQ_PROD = 9,    /* requests never outnumber the free slots (backend role) */
+    XENPV_CHECK_RSP_OP = 4,       /* a response carries the operation of its request */
+    XENPV_CHECK_BACKEND_ID = 5,   /* backend-id is a domain number, 0..0x7fef */
+    XENPV_CHECK_SECTOR_SIZE = 6,  /* sector-size is a power of two, 512..32768 */
+    XENPV_CHECK_SECTORS = 7,      /* sectors * 512 is at most 2^63 */
+    XENPV_CHECK_PHYS_SECTOR =
+        8,                    /* physical-sector-size is a power-of-two multiple of sector-size */
+    XENPV_CHECK_REQ_PROD = 9, /* requests never outnumber the free slots (backend role) */
     XENPV_CHECK_REQ_SEGMENTS = 10, /* 1..11 segments, or 0 where the operation carries no data */
     XENPV_CHECK_REQ_SECTORS = 11,  /* first_sect <= last_sect <= 7 */
     XENPV_CHECK_REQ_RANGE = 12,    /* the request ends at or before the end of the disk */
@@ -67,8 +68,8 @@ enum xenpv_check {
 };
 
 /*
- * Why a device failed, in words a user can act on. All text is NUL-terminated; `step` and `expected`
- * are static, the rest is the record's own. Numbers that do not apply are 0.
+ * Why a device failed, in words a user can act on. All text is NUL-terminated; `step` and
+ * `expected` are static, the rest is the record's own. Numbers that do not apply are 0.
  */
 struct xenpv_detail {
     int32_t error;        /* enum xenpv_error; 0: nothing has failed */
@@ -88,7 +89,8 @@ const char *xenpv_error_name(int error);
 /* What the error means, in a few words of English, e.g. "the backend failed the request". */
 const char *xenpv_error_text(int error);
 
-/* A check's stable short name, e.g. "rsp-id", and what it demands. "?" for a number that is none. */
+/* A check's stable short name, e.g. "rsp-id", and what it demands. "?" for a number that is none.
+ */
 const char *xenpv_check_name(uint32_t check);
 const char *xenpv_check_text(uint32_t check);
 

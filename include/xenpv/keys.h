@@ -17,16 +17,16 @@ enum xenpv_key_kind { XENPV_KEY_NUMBER, XENPV_KEY_TEXT };
 struct xenpv_key {
     const char *name; /* below the directory, e.g. "sector-size" */
     enum xenpv_key_kind kind;
-    bool required;      /* without a good value the device cannot be used */
-    uint64_t fallback;  /* a NUMBER's value when there is no good one */
-    uint64_t min, max;  /* a NUMBER's range, inclusive */
+    bool required;     /* without a good value the device cannot be used */
+    uint64_t fallback; /* a NUMBER's value when there is no good one */
+    uint64_t min, max; /* a NUMBER's range, inclusive */
 };
 
 enum xenpv_key_status {
     XENPV_KEY_UNREAD,
     XENPV_KEY_GOOD,
     XENPV_KEY_ABSENT,
-    XENPV_KEY_JUNK,      /* no decimal number, or not printable, or too long to be either */
+    XENPV_KEY_JUNK, /* no decimal number, or not printable, or too long to be either */
     XENPV_KEY_OUT_OF_RANGE,
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The port for Linux user space, over libxenstore, libxengnttab and libxenevtchn: in a guest with the
- * modules xen-gntalloc and xen-evtchn, in dom0 or a driver domain also with xen-gntdev.
+ * The port for Linux user space, over libxenstore, libxengnttab and libxenevtchn: in a guest with
+ * the modules xen-gntalloc and xen-evtchn, in dom0 or a driver domain also with xen-gntdev.
  */
 #ifndef XENPV_LINUX_H
 #define XENPV_LINUX_H
@@ -20,20 +20,21 @@ struct xenpv_linux_error {
 };
 
 /*
- * Opens the port. `port` is filled in and valid until close. Devices of several threads may share it,
- * but its store wait handle wakes only one of them: a control thread that sleeps on that handle
+ * Opens the port. `port` is filled in and valid until close. Devices of several threads may share
+ * it, but its store wait handle wakes only one of them: a control thread that sleeps on that handle
  * opens a port of its own.
  * XENPV_ENOXEN (no Xen here, no XenStore, a module or device node is missing), XENPV_EACCES,
  * XENPV_ENOMEM, XENPV_ESTORE; `error`, if not NULL, then says what is missing and what to do.
  * XENPV_CAP_MAP and XENPV_CAP_COPY are there if /dev/xen/gntdev can be opened; port->map is NULL
- * otherwise, which is no error. XENPV_CAP_GRANT_OWN never is: gntalloc shares pages of its own only.
+ * otherwise, which is no error. XENPV_CAP_GRANT_OWN never is: gntalloc shares pages of its own
+ * only.
  */
 int xenpv_linux_open(struct xenpv_linux **handle, struct xenpv_port *port,
                      struct xenpv_linux_error *error);
 
 /*
- * Opens only what the store needs: enough to look, without any device node but xenbus'. The port has
- * no grant, map or event calls (NULL). Errors as above.
+ * Opens only what the store needs: enough to look, without any device node but xenbus'. The port
+ * has no grant, map or event calls (NULL). Errors as above.
  */
 int xenpv_linux_open_store(struct xenpv_linux **handle, struct xenpv_port *port,
                            struct xenpv_linux_error *error);
@@ -54,15 +55,15 @@ void xenpv_linux_set_log(struct xenpv_linux *handle, xenpv_linux_log *log, void 
 void xenpv_linux_close(struct xenpv_linux *handle);
 
 /*
- * Claims a frontend device of this guest, e.g. class "vbd", id 51712, so that no other xenpv process
- * uses it. A device bound to a kernel driver, or claimed by another process, is XENPV_EBUSY, with
- * `error` saying by whom; unless `take_over`: then the kernel driver is unbound (it stays so; the
- * call lasts until the driver has let go), the other process is asked to end (SIGTERM) and waited
- * for, at most `timeout_ms`. XENPV_EINVAL (no class name), XENPV_ENOMEM, XENPV_EACCES (the lock
- * file, sysfs or the other process is not ours to touch), XENPV_ETIMEDOUT. The claim ends with
- * xenpv_linux_release or with the process. Claims exclude each other within a process, too.
- * The lock is /run/lock/xenpv-<class>-<id>.lock (in /run where there is no /run/lock), stays there
- * empty, and must belong to root or to the caller.
+ * Claims a frontend device of this guest, e.g. class "vbd", id 51712, so that no other xenpv
+ * process uses it. A device bound to a kernel driver, or claimed by another process, is
+ * XENPV_EBUSY, with `error` saying by whom; unless `take_over`: then the kernel driver is unbound
+ * (it stays so; the call lasts until the driver has let go), the other process is asked to end
+ * (SIGTERM) and waited for, at most `timeout_ms`. XENPV_EINVAL (no class name), XENPV_ENOMEM,
+ * XENPV_EACCES (the lock file, sysfs or the other process is not ours to touch), XENPV_ETIMEDOUT.
+ * The claim ends with xenpv_linux_release or with the process. Claims exclude each other within a
+ * process, too. The lock is /run/lock/xenpv-<class>-<id>.lock (in /run where there is no
+ * /run/lock), stays there empty, and must belong to root or to the caller.
  */
 struct xenpv_linux_claim;
 int xenpv_linux_claim(const char *class_name, uint32_t id, bool take_over, uint32_t timeout_ms,

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The port: the only seam between xenpv and whatever it runs on. An operating system, the mock, or a
- * bare unikernel supplies one struct xenpv_port; the frontends, the backends and the bus state
+ * The port: the only seam between xenpv and whatever it runs on. An operating system, the mock, or
+ * a bare unikernel supplies one struct xenpv_port; the frontends, the backends and the bus state
  * machine of both roles call nothing else.
  *
- * Threads: the store, grant, map and sys calls of one device come from that device's control thread.
- * event->notify, ->take and ->unmask of one event channel come from the thread that owns the queue.
- * A port that is shared by several devices with several threads must allow these at the same time.
+ * Threads: the store, grant, map and sys calls of one device come from that device's control
+ * thread. event->notify, ->take and ->unmask of one event channel come from the thread that owns
+ * the queue. A port that is shared by several devices with several threads must allow these at the
+ * same time.
  *
  * Errors are enum xenpv_error. No call blocks for a peer; a call that the operating system can only
  * make blocking (a store request) may block for as long as the hypervisor's own services take.
@@ -47,8 +48,8 @@ enum xenpv_store_type {
 };
 
 /*
- * One operation of a batch, on the node DIR/NAME, or on DIR itself where `name` is NULL. A path that
- * begins with '/' is absolute; any other is relative to the domain's own directory,
+ * One operation of a batch, on the node DIR/NAME, or on DIR itself where `name` is NULL. A path
+ * that begins with '/' is absolute; any other is relative to the domain's own directory,
  * /local/domain/<domid>. All pointers stay valid and unchanged until the batch has ended.
  */
 struct xenpv_store_op {
@@ -86,10 +87,10 @@ struct xenpv_store_ops {
     void (*cancel)(void *ctx, struct xenpv_store_batch *batch);
     /*
      * Asks to be poked when DIR, or a node below it, changes. `cookie` names the watch to ->fired
-     * and ->unwatch and is unique in the port; a new watch has fired already. A watch is only a poke:
-     * it carries no path, and several changes may give one. The port re-arms it after a suspend or a
-     * restart of the store, and pokes it then.
-     * XENPV_EACCES, XENPV_ENOSPC (the quota of watches), XENPV_ENOMEM, XENPV_ESTORE.
+     * and ->unwatch and is unique in the port; a new watch has fired already. A watch is only a
+     * poke: it carries no path, and several changes may give one. The port re-arms it after a
+     * suspend or a restart of the store, and pokes it then. XENPV_EACCES, XENPV_ENOSPC (the quota
+     * of watches), XENPV_ENOMEM, XENPV_ESTORE.
      */
     int (*watch)(void *ctx, const char *dir, const void *cookie);
     void (*unwatch)(void *ctx, const char *dir, const void *cookie);
@@ -126,10 +127,9 @@ struct xenpv_grant_ops {
     int (*share_own)(void *ctx, uint16_t domid, struct xenpv_grant_region *region, bool writable);
     /*
      * Ends the peer's access to the whole region. Three honest answers:
-     *   0               access has ended for certain; memory of ->share is freed, own memory is free
-     *                   for any use;
-     *   XENPV_DEFERRED  the port took the region over, for it cannot tell or must wait; it keeps the
-     *                   pages until the peer lets go. The memory is no longer the caller's;
+     *   0               access has ended for certain; memory of ->share is freed, own memory is
+     * free for any use; XENPV_DEFERRED  the port took the region over, for it cannot tell or must
+     * wait; it keeps the pages until the peer lets go. The memory is no longer the caller's;
      *   XENPV_EBUSY     the peer still maps some of it and nothing has changed; ask again later.
      */
     int (*end)(void *ctx, struct xenpv_grant_region *region);
@@ -149,8 +149,8 @@ struct xenpv_map_entry {
 };
 
 /*
- * A run of `count` pages of one domain, at consecutive addresses here: mapped and unmapped as a whole.
- * If one entry fails nothing stays mapped; every entry's status says how it fared.
+ * A run of `count` pages of one domain, at consecutive addresses here: mapped and unmapped as a
+ * whole. If one entry fails nothing stays mapped; every entry's status says how it fared.
  */
 struct xenpv_map_region {
     void *memory; /* out */
@@ -166,10 +166,10 @@ struct xenpv_copy_entry {
     void *local;
     uint32_t ref;
     uint16_t domid;
-    uint16_t offset;  /* byte in the peer's page */
-    uint16_t length;  /* offset + length <= 4096 */
-    bool to_peer;     /* true: local -> peer */
-    int32_t status;   /* out: as for a map entry */
+    uint16_t offset; /* byte in the peer's page */
+    uint16_t length; /* offset + length <= 4096 */
+    bool to_peer;    /* true: local -> peer */
+    int32_t status;  /* out: as for a map entry */
 };
 
 struct xenpv_map_ops {
@@ -183,13 +183,14 @@ struct xenpv_map_ops {
 /* ------------------------------------------------------------------------------------- event -- */
 
 /*
- * An event is one bit: several notifications may be taken as one, and a spurious one is legal. A port
- * that was taken stays masked, and brings no more, until it is unmasked.
+ * An event is one bit: several notifications may be taken as one, and a spurious one is legal. A
+ * port that was taken stays masked, and brings no more, until it is unmasked.
  */
 struct xenpv_event_ops {
     /* A new port that domain `domid` may bind. XENPV_ENOPORT, XENPV_EACCES. */
     int (*alloc_unbound)(void *ctx, uint16_t domid, uint32_t *port);
-    /* A new local port bound to the peer's unbound port. XENPV_ENOENT, XENPV_EACCES, XENPV_ENOPORT. */
+    /* A new local port bound to the peer's unbound port. XENPV_ENOENT, XENPV_EACCES, XENPV_ENOPORT.
+     */
     int (*bind_interdomain)(void *ctx, uint16_t domid, uint32_t peer_port, uint32_t *port);
     /* Wakes the peer; without effect on a port whose other end is unbound. XENPV_ENOENT. */
     int (*notify)(void *ctx, uint32_t port);
@@ -209,8 +210,8 @@ enum xenpv_log_level { XENPV_LOG_ERROR, XENPV_LOG_WARN, XENPV_LOG_INFO, XENPV_LO
 
 struct xenpv_sys_ops {
     /*
-     * A number that moves whenever the guest has come back from a suspend after which its grants and
-     * event channels are void. It is cheap, and may be called from any thread.
+     * A number that moves whenever the guest has come back from a suspend after which its grants
+     * and event channels are void. It is cheap, and may be called from any thread.
      */
     uint32_t (*generation)(void *ctx);
     /* One line of text without a newline; may drop it. The core limits how much it logs. */

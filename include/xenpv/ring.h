@@ -2,9 +2,9 @@
 /*
  * The shared ring of Xen's xen/include/public/io/ring.h, either end. One thread owns one end.
  *
- * All indexes run freely through 2^32; a slot is found by the low bits. Private indexes are trusted;
- * what the other end writes is read once, through xenpv_ring_available, and compared with what it can
- * be at the most. Nothing that this end has published is ever read back.
+ * All indexes run freely through 2^32; a slot is found by the low bits. Private indexes are
+ * trusted; what the other end writes is read once, through xenpv_ring_available, and compared with
+ * what it can be at the most. Nothing that this end has published is ever read back.
  */
 #ifndef XENPV_RING_H
 #define XENPV_RING_H
@@ -58,7 +58,8 @@ static inline void xenpv_ring_init_front(struct xenpv_ring *ring, void *memory, 
     xenpv_store(&indexes[1].event, 1);
 }
 
-/* The backend's end, on memory that a frontend has initialised; it takes up where rsp_prod stands. */
+/* The backend's end, on memory that a frontend has initialised; it takes up where rsp_prod stands.
+ */
 static inline void xenpv_ring_attach_back(struct xenpv_ring *ring, void *memory, uint32_t bytes,
                                           uint32_t slot_size)
 {
@@ -103,8 +104,9 @@ static inline uint32_t xenpv_ring_available(const struct xenpv_ring *ring)
 /* Copies the slot at this end's consumer index, once, word by word; `bytes` is a multiple of 4. */
 static inline void xenpv_ring_take(struct xenpv_ring *ring, void *to, uint32_t bytes)
 {
-    const uint32_t *slot = (const uint32_t *)(const void *)(ring->slots + (size_t)ring->slot_size *
-                                                            (ring->cons & (ring->count - 1)));
+    const uint32_t *slot =
+        (const uint32_t *)(const void *)(ring->slots + (size_t)ring->slot_size *
+                                                           (ring->cons & (ring->count - 1)));
     uint32_t *words = (uint32_t *)to;
 
     for (uint32_t i = 0; i < bytes / 4; i++)
@@ -112,11 +114,12 @@ static inline void xenpv_ring_take(struct xenpv_ring *ring, void *to, uint32_t b
     ring->cons++;
 }
 
-/* Copies a private image into the slot at this end's producer index; not yet seen by the other end. */
+/* Copies a private image into the slot at this end's producer index; not yet seen by the other end.
+ */
 static inline void xenpv_ring_put(struct xenpv_ring *ring, const void *from, uint32_t bytes)
 {
     uint32_t *slot = (uint32_t *)(void *)(ring->slots + (size_t)ring->slot_size *
-                                          (ring->prod & (ring->count - 1)));
+                                                            (ring->prod & (ring->count - 1)));
     const uint32_t *words = (const uint32_t *)from;
 
     for (uint32_t i = 0; i < bytes / 4; i++)

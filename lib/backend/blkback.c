@@ -2,7 +2,8 @@
 /* The block backend's control side; blkback_serve.c answers the requests. */
 #include "backend/blkback.h"
 
-/* ---- keys: blkif.h, "Frontend XenBus Nodes" ---------------------------------------------------- */
+/* ---- keys: blkif.h, "Frontend XenBus Nodes" ----------------------------------------------------
+ */
 
 enum { ANSWER_RING_REF, ANSWER_PORT, ANSWER_PROTOCOL, ANSWER_ORDER, ANSWER_QUEUES };
 static const struct xenpv_key answer_keys[BLKBACK_ANSWERS] = {
@@ -13,10 +14,11 @@ static const struct xenpv_key answer_keys[BLKBACK_ANSWERS] = {
     [ANSWER_QUEUES] = {"multi-queue-num-queues", XENPV_KEY_NUMBER, false, 1, 0, UINT32_MAX},
 };
 
-static const char *const written_keys[] = {
-    "sectors", "sector-size", "physical-sector-size", "info", "feature-flush-cache", NULL};
+static const char *const written_keys[] = {"sectors", "sector-size",         "physical-sector-size",
+                                           "info",    "feature-flush-cache", NULL};
 
-/* ---- attaching to what the frontend shares ----------------------------------------------------- */
+/* ---- attaching to what the frontend shares -----------------------------------------------------
+ */
 
 static void detach(struct xenpv_blkback *back)
 {
@@ -36,9 +38,8 @@ static const struct xenpv_key_value *answer(const struct xenpv_blkback *back, ui
 
 static int refuse(struct xenpv_blkback *back, uint32_t key, const char *expected)
 {
-    struct xenpv_detail detail = {.error = XENPV_EBROKEN,
-                                  .step = "reading the frontend's keys",
-                                  .expected = expected};
+    struct xenpv_detail detail = {
+        .error = XENPV_EBROKEN, .step = "reading the frontend's keys", .expected = expected};
     const char *name = answer_keys[key].name;
     uint32_t length = 0;
 
@@ -89,7 +90,8 @@ static int attach(struct xenpv_blkback *back)
     return XENPV_OK;
 }
 
-/* ---- what the bus calls ------------------------------------------------------------------------ */
+/* ---- what the bus calls ------------------------------------------------------------------------
+ */
 
 static int on_publish(void *owner)
 {
@@ -166,7 +168,8 @@ static const struct xenpv_bus_driver driver = {
     .abandon = on_abandon,
 };
 
-/* ---- the backend ------------------------------------------------------------------------------- */
+/* ---- the backend -------------------------------------------------------------------------------
+ */
 
 #define CLOSE_MS 5000u
 

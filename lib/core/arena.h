@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The grant ledger of one device: pages shared with one peer domain, made in one go and reused, since
- * granting is slow where it is possible at all (Linux gntalloc, xeniface). Pages are numbered; a page
- * is free or taken, and a taken page whose request was given up is simply never given back: it stays
- * out of use until access to the whole arena has ended.
+ * The grant ledger of one device: pages shared with one peer domain, made in one go and reused,
+ * since granting is slow where it is possible at all (Linux gntalloc, xeniface). Pages are
+ * numbered; a page is free or taken, and a taken page whose request was given up is simply never
+ * given back: it stays out of use until access to the whole arena has ended.
  */
 #ifndef XENPV_ARENA_H
 #define XENPV_ARENA_H
@@ -43,7 +43,8 @@ static inline uint32_t arena_ref(const struct arena *arena, uint32_t page)
     return arena->region.refs[page];
 }
 
-/* Ends the peer's access: 0, or XENPV_EBUSY and nothing has changed. No page is touched afterwards. */
+/* Ends the peer's access: 0, or XENPV_EBUSY and nothing has changed. No page is touched afterwards.
+ */
 int arena_end(struct arena *arena);
 
 /* Gives up on ending access: the pages are never used again. `suspended`: they are ours again. */

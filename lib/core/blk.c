@@ -8,7 +8,8 @@
 #define LARGEST_PHYSICAL (1u << 30)
 #define LARGEST_DISK     (UINT64_C(1) << 63)
 
-/* ---- keys: blkif.h, "Backend XenBus Nodes" and "Frontend XenBus Nodes" -------------------------- */
+/* ---- keys: blkif.h, "Backend XenBus Nodes" and "Frontend XenBus Nodes" --------------------------
+ */
 
 #define NUMBER(name, fallback, min, max)                                                           \
     {                                                                                              \
@@ -69,7 +70,8 @@ struct xenpv_blk {
     struct xenpv_blkq queue;
 };
 
-/* ---- judging the disk -------------------------------------------------------------------------- */
+/* ---- judging the disk --------------------------------------------------------------------------
+ */
 
 static const struct xenpv_key_value *answer(const struct xenpv_blk *blk, uint32_t key)
 {
@@ -90,8 +92,8 @@ static uint32_t judge(const struct xenpv_blk *blk, uint32_t *key)
     bool has_physical = answer(blk, ANSWER_PHYSICAL)->status == XENPV_KEY_GOOD;
 
     *key = ANSWER_SECTOR_SIZE;
-    if (!XENPV_CHECK(SECTOR_SIZE, power_of_two(size) && size >= XENPV_BLKIF_SECTOR &&
-                                      size <= LARGEST_SECTOR))
+    if (!XENPV_CHECK(SECTOR_SIZE,
+                     power_of_two(size) && size >= XENPV_BLKIF_SECTOR && size <= LARGEST_SECTOR))
         return XENPV_CHECK_SECTOR_SIZE;
     *key = ANSWER_SECTORS;
     if (!XENPV_CHECK(SECTORS, sectors <= LARGEST_DISK / XENPV_BLKIF_SECTOR))
@@ -137,7 +139,8 @@ static int judge_properties(struct xenpv_blk *blk)
     return XENPV_EBROKEN;
 }
 
-/* ---- what the bus calls ------------------------------------------------------------------------ */
+/* ---- what the bus calls ------------------------------------------------------------------------
+ */
 
 static int on_publish(void *owner)
 {
@@ -210,7 +213,8 @@ static const struct xenpv_bus_driver driver = {
     .abandon = on_abandon,
 };
 
-/* ---- the device -------------------------------------------------------------------------------- */
+/* ---- the device --------------------------------------------------------------------------------
+ */
 
 void xenpv_blk_config_init(struct xenpv_blk_config *config, const struct xenpv_port *port,
                            const char *path)
@@ -352,7 +356,8 @@ void xenpv_blk_info(const struct xenpv_blk *blk, struct xenpv_blk_info *info)
     info->device_type = xenpv_bus_value(bus, XENPV_ASK_OWN, OWN_DEVICE_TYPE)->text;
 }
 
-/* ---- what was negotiated ----------------------------------------------------------------------- */
+/* ---- what was negotiated -----------------------------------------------------------------------
+ */
 
 static const struct {
     uint8_t question, key;
@@ -377,8 +382,7 @@ uint32_t xenpv_blk_negotiation(const struct xenpv_blk *blk,
 {
     for (uint32_t i = 0; i < XENPV_BLK_FEATURES; i++) {
         enum xenpv_bus_question question = (enum xenpv_bus_question)features[i].question;
-        const struct xenpv_key_value *value =
-            xenpv_bus_value(&blk->bus, question, features[i].key);
+        const struct xenpv_key_value *value = xenpv_bus_value(&blk->bus, question, features[i].key);
         uint64_t chosen = features[i].used ? value->number : features[i].chosen;
         bool all = value->status != XENPV_KEY_GOOD || value->number <= chosen;
 

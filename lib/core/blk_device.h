@@ -17,36 +17,37 @@ struct cursor {
     size_t at; /* byte in that element */
 };
 
-/* An operation of the caller's; it is sent as one or more requests, each for a chunk of its bytes. */
+/* An operation of the caller's; it is sent as one or more requests, each for a chunk of its bytes.
+ */
 struct blk_operation {
     const struct xenpv_iov *iov;
     uint32_t count;
-    uint8_t op;           /* enum xenpv_blkif_op */
-    bool partial;         /* a write that does not begin and end on sectors */
-    bool active;          /* accepted and not ended */
-    bool waiting;         /* not sent in full: it is in the list `waiting` */
+    uint8_t op;   /* enum xenpv_blkif_op */
+    bool partial; /* a write that does not begin and end on sectors */
+    bool active;  /* accepted and not ended */
+    bool waiting; /* not sent in full: it is in the list `waiting` */
     void *user;
     uint64_t offset, end; /* bytes of the disk */
     uint64_t sent;        /* where the next request begins */
     struct cursor cursor; /* the same place in the vector */
     uint32_t requests;    /* sent and not answered */
     int32_t status;
-    uint32_t next;        /* operation after this one in its list */
+    uint32_t next; /* operation after this one in its list */
 };
 
 enum blk_slot_state { SLOT_FREE, SLOT_FILLED, SLOT_PUBLISHED };
 
 /* A request on the ring; its number is the id. */
 struct blk_slot {
-    uint8_t state;     /* enum blk_slot_state */
-    uint8_t op;        /* what was sent */
-    bool overlay;      /* a READ that brings whole sectors for a partial write */
+    uint8_t state; /* enum blk_slot_state */
+    uint8_t op;    /* what was sent */
+    bool overlay;  /* a READ that brings whole sectors for a partial write */
     uint8_t pages;
     uint32_t operation;
-    uint64_t sector;   /* of the chunk, in 512 bytes */
-    uint32_t length;   /* of the chunk, in bytes */
-    uint32_t skip;     /* bytes of the chunk before the caller's ... */
-    uint32_t bytes;    /* ... and how many of his */
+    uint64_t sector; /* of the chunk, in 512 bytes */
+    uint32_t length; /* of the chunk, in bytes */
+    uint32_t skip;   /* bytes of the chunk before the caller's ... */
+    uint32_t bytes;  /* ... and how many of his */
     struct cursor cursor;
     uint32_t page[XENPV_BLKIF_SEGMENTS];
 };
@@ -71,7 +72,7 @@ struct xenpv_blkq {
     uint32_t parked; /* the queue has acknowledged */
     uint32_t broken;
     struct blk_violation violation;
-    int32_t reason;  /* with BLK_HALT: what operations end with */
+    int32_t reason; /* with BLK_HALT: what operations end with */
 
     const struct xenpv_port *port;
     struct arena arena; /* page 0 is the ring */
@@ -90,11 +91,12 @@ struct xenpv_blkq {
 
     struct blk_operation *operations;
     uint32_t operation_count, pending;
-    uint32_t partial_writes; /* in progress */
+    uint32_t partial_writes;               /* in progress */
     struct blk_list unused, waiting, done; /* waiting: not sent in full */
 };
 
-/* ---- the queue's side that control calls while the queue is parked ----------------------------- */
+/* ---- the queue's side that control calls while the queue is parked -----------------------------
+ */
 
 void blkq_init(struct xenpv_blkq *q, const struct xenpv_blk_config *config, void *memory);
 size_t blkq_memory(const struct xenpv_blk_config *config);
@@ -112,7 +114,8 @@ bool blkq_stop(struct xenpv_blkq *q, enum blk_stop how, int reason);
 int blkq_release(struct xenpv_blkq *q);
 void blkq_abandon(struct xenpv_blkq *q, bool suspended);
 
-/* ---- requests: blk_request.c ------------------------------------------------------------------- */
+/* ---- requests: blk_request.c -------------------------------------------------------------------
+ */
 
 /* Puts the next request of an operation on the ring. False: no slot or page is free. */
 bool blk_request_next(struct xenpv_blkq *q, uint32_t operation);

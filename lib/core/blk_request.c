@@ -37,8 +37,8 @@ static void move_chunk(struct xenpv_blkq *q, const struct blk_slot *slot, struct
 
         if (part > end - at)
             part = end - at;
-        move(operation, cursor,
-             arena_memory(&q->arena, slot->page[at / XENPV_PAGE_SIZE]) + in_page, part, to_bounce);
+        move(operation, cursor, arena_memory(&q->arena, slot->page[at / XENPV_PAGE_SIZE]) + in_page,
+             part, to_bounce);
         at += part;
     }
 }
@@ -60,7 +60,8 @@ static void skip_cursor(const struct blk_operation *operation, struct cursor *cu
 
 /*
  * Chooses the next chunk. A read may be rounded outwards to sectors. A write sends whole sectors as
- * they are, and a sector of which it has only a part alone, so that no more is read back than must be.
+ * they are, and a sector of which it has only a part alone, so that no more is read back than must
+ * be.
  */
 static void choose_chunk(const struct xenpv_blkq *q, const struct blk_operation *operation,
                          struct blk_slot *slot)
@@ -98,10 +99,8 @@ static bool take_pages(struct xenpv_blkq *q, struct blk_slot *slot)
 static void put_on_ring(struct xenpv_blkq *q, uint32_t id)
 {
     const struct blk_slot *slot = &q->slots[id];
-    struct xenpv_blkif_request request = {.op = slot->op,
-                                          .nr_segments = slot->pages,
-                                          .id = id,
-                                          .sector = slot->sector};
+    struct xenpv_blkif_request request = {
+        .op = slot->op, .nr_segments = slot->pages, .id = id, .sector = slot->sector};
     _Alignas(8) uint8_t image[XENPV_BLKIF_SLOT_MAX];
     uint32_t left = slot->length;
 

@@ -2,16 +2,16 @@
 #include <xenpv/abi/blkif.h>
 
 /*
- * Where the fields stand. Those not listed are at the same place in all layouts: operation at 0, the
- * byte after it (segments, inner operation or flag) at 1, and in a response 8 bytes of id at 0,
+ * Where the fields stand. Those not listed are at the same place in all layouts: operation at 0,
+ * the byte after it (segments, inner operation or flag) at 1, and in a response 8 bytes of id at 0,
  * operation at 8, status at 10. The x86_32 layout packs 64-bit fields to 4 bytes.
  */
 struct layout {
     const char *name;
-    uint8_t slot, response;                         /* sizes */
-    uint8_t id, sector, segments;                   /* read, write, barrier, flush; id for all */
-    uint8_t discard_sectors, discard_size;          /* number of sectors; size of the request */
-    uint8_t inner_handle, inner_refs, inner_size;   /* indirect */
+    uint8_t slot, response;                       /* sizes */
+    uint8_t id, sector, segments;                 /* read, write, barrier, flush; id for all */
+    uint8_t discard_sectors, discard_size;        /* number of sectors; size of the request */
+    uint8_t inner_handle, inner_refs, inner_size; /* indirect */
 };
 
 static const struct layout layouts[XENPV_ABI_COUNT] = {
@@ -20,10 +20,10 @@ static const struct layout layouts[XENPV_ABI_COUNT] = {
     [XENPV_ABI_ARM] = {"arm-abi", 112, 16, 8, 16, 24, 24, 32, 24, 28, 64},
 };
 
-#define HANDLE         2 /* of all but INDIRECT, whose 16-bit segment count stands there */
-#define RESPONSE_OP    8
+#define HANDLE          2 /* of all but INDIRECT, whose 16-bit segment count stands there */
+#define RESPONSE_OP     8
 #define RESPONSE_STATUS 10
-#define SEGMENT_SIZE   8
+#define SEGMENT_SIZE    8
 
 static void put(uint8_t *at, const void *value, uint32_t bytes)
 {

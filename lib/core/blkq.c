@@ -5,7 +5,8 @@
 
 #define IOV_MAX_COUNT 65535u
 
-/* ---- lists of operations ----------------------------------------------------------------------- */
+/* ---- lists of operations -----------------------------------------------------------------------
+ */
 
 static void append(struct xenpv_blkq *q, struct blk_list *list, uint32_t number)
 {
@@ -26,7 +27,8 @@ static uint32_t take_first(struct xenpv_blkq *q, struct blk_list *list)
     return number;
 }
 
-/* ---- for control, while parked ----------------------------------------------------------------- */
+/* ---- for control, while parked -----------------------------------------------------------------
+ */
 
 static size_t aligned(size_t bytes)
 {
@@ -128,7 +130,8 @@ void blkq_abandon(struct xenpv_blkq *q, bool suspended)
     q->has_port = false;
 }
 
-/* ---- stopping ---------------------------------------------------------------------------------- */
+/* ---- stopping ----------------------------------------------------------------------------------
+ */
 
 static bool parked(const struct xenpv_blkq *q)
 {
@@ -182,7 +185,8 @@ static void violated(struct xenpv_blkq *q, uint32_t check, uint32_t index, uint6
     halt(q, XENPV_EBROKEN);
 }
 
-/* ---- accepting --------------------------------------------------------------------------------- */
+/* ---- accepting ---------------------------------------------------------------------------------
+ */
 
 static bool overlaps(const struct xenpv_blkq *q, uint64_t begin, uint64_t end,
                      const struct blk_operation *other)
@@ -194,8 +198,8 @@ static bool overlaps(const struct xenpv_blkq *q, uint64_t begin, uint64_t end,
 }
 
 /*
- * A partial write reads sectors and writes them back: no other write may change them in between. Only
- * writes that are partial, or that meet one in progress, ever look at the others.
+ * A partial write reads sectors and writes them back: no other write may change them in between.
+ * Only writes that are partial, or that meet one in progress, ever look at the others.
  */
 static bool must_wait(const struct xenpv_blkq *q, uint64_t begin, uint64_t end, bool partial)
 {
@@ -259,16 +263,16 @@ static int transfer(struct xenpv_blkq *q, uint8_t op, uint64_t offset, const str
         return XENPV_EROFS;
     if (offset > q->bytes || bytes > q->bytes - offset)
         return XENPV_ERANGE;
-    return accept(q, &(struct blk_operation){
-                         .iov = iov,
-                         .count = count,
-                         .op = op,
-                         .partial = op == XENPV_BLKIF_WRITE &&
-                                    (offset % q->unit || (offset + bytes) % q->unit),
-                         .user = user,
-                         .offset = offset,
-                         .end = offset + bytes,
-                         .sent = offset});
+    return accept(
+        q, &(struct blk_operation){.iov = iov,
+                                   .count = count,
+                                   .op = op,
+                                   .partial = op == XENPV_BLKIF_WRITE &&
+                                              (offset % q->unit || (offset + bytes) % q->unit),
+                                   .user = user,
+                                   .offset = offset,
+                                   .end = offset + bytes,
+                                   .sent = offset});
 }
 
 int xenpv_blkq_readv(struct xenpv_blkq *q, uint64_t offset, const struct xenpv_iov *iov,
@@ -292,7 +296,8 @@ int xenpv_blkq_flush(struct xenpv_blkq *q, void *user)
     return accept(q, &(struct blk_operation){.op = XENPV_BLKIF_FLUSH, .user = user});
 }
 
-/* ---- sending ----------------------------------------------------------------------------------- */
+/* ---- sending -----------------------------------------------------------------------------------
+ */
 
 /* Sends the next request of an operation; false: there is no room. A failed one sends no more. */
 static bool advance(struct xenpv_blkq *q, uint32_t number)
@@ -338,7 +343,8 @@ void xenpv_blkq_submit(struct xenpv_blkq *q)
         send(q);
 }
 
-/* ---- receiving --------------------------------------------------------------------------------- */
+/* ---- receiving ---------------------------------------------------------------------------------
+ */
 
 /* Judges one response. False: the queue is broken. */
 static bool receive(struct xenpv_blkq *q, const struct xenpv_blkif_response *response,
@@ -416,7 +422,8 @@ int xenpv_blkq_poll(struct xenpv_blkq *q, struct xenpv_completion *out, uint32_t
     return count == 0 && parked(q) && q->done.first == BLK_NONE ? XENPV_EPARKED : count;
 }
 
-/* ---- waiting ----------------------------------------------------------------------------------- */
+/* ---- waiting -----------------------------------------------------------------------------------
+ */
 
 xenpv_handle xenpv_blkq_wait_handle(const struct xenpv_blkq *q)
 {

@@ -3,8 +3,9 @@
 #include "bus_table.h"
 
 /*
- * A watch may be lost (a store that restarts, an event queue that overflowed): while a peer is awaited
- * its state is looked at this often in any case. A connected device relies on its watch alone.
+ * A watch may be lost (a store that restarts, an event queue that overflowed): while a peer is
+ * awaited its state is looked at this often in any case. A connected device relies on its watch
+ * alone.
  */
 #define LOOK_MS 500u
 /* How soon to ask a queue again whether it has stopped, or the port whether the peer let go. */
@@ -12,9 +13,9 @@
 /* Transitions of one step call; a peer that moves faster is followed at the next call. */
 #define TURNS 64
 
-static const char *const state_names[] = {"Unknown", "Initialising", "InitWait",      "Initialised",
-                                          "Connected", "Closing",    "Closed",        "Reconfiguring",
-                                          "Reconfigured"};
+static const char *const state_names[] = {"Unknown",     "Initialising",  "InitWait",
+                                          "Initialised", "Connected",     "Closing",
+                                          "Closed",      "Reconfiguring", "Reconfigured"};
 
 const char *xenpv_bus_state_name(uint32_t state)
 {
@@ -74,7 +75,8 @@ int xenpv_bus_start(struct xenpv_bus *bus, enum xenpv_bus_goal goal, uint64_t no
     return XENPV_OK;
 }
 
-/* ---- what went wrong --------------------------------------------------------------------------- */
+/* ---- what went wrong ---------------------------------------------------------------------------
+ */
 
 /* What each phase waits for, for either role. */
 static const struct {
@@ -90,7 +92,8 @@ static const struct {
                              {"state 4 (Connected)", "state 3 or 4"}},
     [XENPV_BUS_CONNECTED] = {{"being connected", "being connected"},
                              {"state 4 (Connected)", "state 4 (Connected)"}},
-    [XENPV_BUS_CLOSING] = {{"waiting for the backend to close", "waiting for the frontend to close"},
+    [XENPV_BUS_CLOSING] = {{"waiting for the backend to close",
+                            "waiting for the frontend to close"},
                            {"state 5 or 6 (Closed)", "state 6 (Closed)"}},
     [XENPV_BUS_CLOSED] = {{"waiting for the backend to close", "waiting for the frontend to close"},
                           {"state 6 (Closed)", "state 6 (Closed)"}},
@@ -142,7 +145,8 @@ void xenpv_bus_fail(struct xenpv_bus *bus, const struct xenpv_detail *detail)
     bus->after = ACT_WAIT;
 }
 
-/* ---- what an action does; true when something has moved ---------------------------------------- */
+/* ---- what an action does; true when something has moved ----------------------------------------
+ */
 
 static bool finish(struct xenpv_bus *bus)
 {
@@ -243,7 +247,8 @@ bool bus_look_done(struct xenpv_bus *bus)
     return act(bus, bus_action(role, bus->phase, bus->peer_state));
 }
 
-/* ---- time and suspend -------------------------------------------------------------------------- */
+/* ---- time and suspend --------------------------------------------------------------------------
+ */
 
 static bool suspended(const struct xenpv_bus *bus)
 {
@@ -298,7 +303,8 @@ static bool timed_out(struct xenpv_bus *bus)
     return true;
 }
 
-/* ---- the loop ---------------------------------------------------------------------------------- */
+/* ---- the loop ----------------------------------------------------------------------------------
+ */
 
 static bool look(struct xenpv_bus *bus)
 {

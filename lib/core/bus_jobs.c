@@ -17,7 +17,8 @@ enum { LOOK_PEER, LOOK_ONLINE, LOOK_OWN, LOOK_COUNT };
 /* Keys of the own directory that name the peer, by role. */
 static const char *const peer_keys[2][2] = {{"backend", "backend-id"}, {"frontend", "frontend-id"}};
 
-/* ---- building a batch -------------------------------------------------------------------------- */
+/* ---- building a batch --------------------------------------------------------------------------
+ */
 
 static struct xenpv_store_op *add(struct xenpv_bus *bus, enum xenpv_store_type type,
                                   const char *dir, const char *name)
@@ -147,7 +148,8 @@ void bus_write_state(struct xenpv_bus *bus, enum xenpv_bus_state state)
     bus->own_state = state;
 }
 
-/* ---- watching ---------------------------------------------------------------------------------- */
+/* ---- watching ----------------------------------------------------------------------------------
+ */
 
 static void join(char *to, const char *dir, const char *name)
 {
@@ -216,7 +218,8 @@ void bus_unwatch(struct xenpv_bus *bus)
     bus->watching = false;
 }
 
-/* ---- judging the answers ----------------------------------------------------------------------- */
+/* ---- judging the answers -----------------------------------------------------------------------
+ */
 
 static void fail(struct xenpv_bus *bus, int error, const char *step, const char *expected,
                  const char *dir, const char *name, const char *found)
@@ -260,7 +263,8 @@ static uint32_t state_of(const struct xenpv_store_op *op)
     return (uint32_t)number;
 }
 
-/* Judges the keys of a question, whose operations begin at `first`. False: the device has failed. */
+/* Judges the keys of a question, whose operations begin at `first`. False: the device has failed.
+ */
 static bool judge(struct xenpv_bus *bus, enum xenpv_bus_question question, uint32_t first)
 {
     const struct xenpv_bus_driver *driver = bus->config.driver;
@@ -289,7 +293,8 @@ static bool judge(struct xenpv_bus *bus, enum xenpv_bus_question question, uint3
     return true;
 }
 
-/* ---- what follows from each job; true: go on at once ------------------------------------------- */
+/* ---- what follows from each job; true: go on at once -------------------------------------------
+ */
 
 static void find_done(struct xenpv_bus *bus)
 {
@@ -297,7 +302,7 @@ static void find_done(struct xenpv_bus *bus)
     const struct xenpv_store_op *peer = &bus->ops[FIND_PEER];
     const struct xenpv_store_op *id = &bus->ops[FIND_PEER_ID];
     const char *step = "reading the device's directory";
-    uint64_t domid = DOMID_LAST + 1;
+    uint64_t domid;
     int error;
 
     bus->peer_path[length_of(peer)] = '\0';
@@ -312,13 +317,16 @@ static void find_done(struct xenpv_bus *bus)
              names[0], bus->peer_path);
         return;
     }
-    xenpv_parse_number(id->value, length_of(id), &domid);
-    if (id->status != XENPV_OK || !XENPV_CHECK(BACKEND_ID, domid <= DOMID_LAST)) {
-        bus->text[FIND_PEER_ID][length_of(id) < XENPV_KEY_TEXT_MAX - 1 ? length_of(id)
-                                                                       : XENPV_KEY_TEXT_MAX - 1] =
-            '\0';
-        fail(bus, XENPV_EBROKEN, step, xenpv_check_text(XENPV_CHECK_BACKEND_ID), bus->own_path,
-             names[1], id->status == XENPV_OK ? bus->text[FIND_PEER_ID] : "nothing");
+    if (id->status != XENPV_OK || !xenpv_parse_number(id->value, length_of(id), &domid))
+        domid = DOMID_LAST + 1;
+    if (!XENPV_CHECK(BACKEND_ID, domid <= DOMID_LAST)) {
+        struct xenpv_detail detail = {.error = XENPV_EBROKEN,
+                                      .check = XENPV_CHECK_BACKEND_ID,
+                                      .step = step,
+                                      .expected = xenpv_check_text(XENPV_CHECK_BACKEND_ID)};
+        bus_describe_key(&detail, bus->own_path, names[1]);
+        xenpv_printable(detail.found, sizeof(detail.found), id->value, length_of(id));
+        xenpv_bus_fail(bus, &detail);
         return;
     }
     bus->peer_domid = (uint16_t)domid;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* How a check on a peer is written, so that tests/checks can build without any single one of them. */
+/* How a check on a peer is written, so that tests/checks can build without any single one of them.
+ */
 #ifndef XENPV_CHECK_H
 #define XENPV_CHECK_H
 

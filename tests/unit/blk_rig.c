@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "blk_rig.h"
 
-#include <stdarg.h>
 #include <setjmp.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -11,9 +11,9 @@
 static void *counted_alloc(void *ctx, size_t bytes, size_t align)
 {
     struct rig *rig = ctx;
-    void *memory = aligned_alloc(align < 16 ? 16 : align,
-                                 (bytes + (align < 16 ? 16 : align) - 1) /
-                                     (align < 16 ? 16 : align) * (align < 16 ? 16 : align));
+    void *memory = aligned_alloc(align < 16 ? 16 : align, (bytes + (align < 16 ? 16 : align) - 1) /
+                                                              (align < 16 ? 16 : align) *
+                                                              (align < 16 ? 16 : align));
 
     rig->allocated += memory != NULL;
     return memory;
@@ -42,9 +42,8 @@ static void set_up_disk(struct rig *rig, const struct rig_options *options)
 void rig_up(struct rig *rig, const struct rig_options *options)
 {
     struct xenpv_mock_config config = {.size = sizeof(config)};
-    struct xenpv_mock_vbd vbd = {.frontend = 1, .vdev = RIG_VDEV,
-                                 .params = "memory",
-                                   .readonly = options->readonly};
+    struct xenpv_mock_vbd vbd = {
+        .frontend = 1, .vdev = RIG_VDEV, .params = "memory", .readonly = options->readonly};
     struct xenpv_blkback_config back = {.size = sizeof(back), .path = RIG_BACKEND_PATH};
     struct xenpv_blk_config blk;
 
@@ -73,24 +72,33 @@ void rig_up(struct rig *rig, const struct rig_options *options)
     rig->q = xenpv_blk_queue(rig->blk, 0);
 }
 
-static void assert_nothing_held(struct rig *rig, uint16_t domid)
+static void assert_held(struct rig *rig, uint16_t domid, uint32_t grants)
 {
-    struct xenpv_mock_ledger ledger;
-    static const struct xenpv_mock_ledger nothing;
+    struct xenpv_mock_ledger ledger, expected = {.grants = grants};
 
     assert_int_equal(xenpv_mock_ledger(rig->mock, domid, &ledger), XENPV_OK);
-    assert_memory_equal(&ledger, &nothing, sizeof(ledger));
+    assert_memory_equal(&ledger, &expected, sizeof(ledger));
 }
 
-void rig_down(struct rig *rig)
+static void take_down(struct rig *rig, uint32_t abandoned)
 {
     xenpv_blkback_destroy(rig->back);
-    assert_nothing_held(rig, 0);
-    assert_nothing_held(rig, 1);
+    assert_held(rig, 0, 0);
+    assert_held(rig, 1, abandoned);
     rig->disk.close(rig->disk.ctx);
     xenpv_mock_destroy(rig->mock);
     assert_int_equal(rig->allocated, 0);
     free(rig->memory);
+}
+
+void rig_down(struct rig *rig)
+{
+    take_down(rig, 0);
+}
+
+void rig_down_with_abandoned(struct rig *rig)
+{
+    take_down(rig, xenpv_blk_abandoned(rig->blk));
 }
 
 void rig_step(struct rig *rig)

@@ -33,11 +33,14 @@ struct rig {
 void rig_up(struct rig *rig, const struct rig_options *options);
 void rig_down(struct rig *rig); /* asserts that nothing stays granted, bound, mapped or watched */
 
+/* The same for a frontend whose backend never gave its pages back: only these may be left. */
+void rig_down_with_abandoned(struct rig *rig);
+
 /* Steps both ends once at the mock's time; true while neither has its end. */
 void rig_step(struct rig *rig);
 
-/* Steps, moving the clock to the next deadline when nothing else happens, until the frontend is in the
- * state; fails after too many steps. */
+/* Steps, moving the clock to the next deadline when nothing else happens, until the frontend is in
+ * the state; fails after too many steps. */
 void rig_until(struct rig *rig, enum xenpv_blk_state state);
 
 void rig_connect(struct rig *rig);

@@ -46,11 +46,13 @@ static void test_connect_and_close(void **state)
     rig_down(&rig);
 }
 
-/* Every offset and length around sectors, pages and the largest request; each layout and sector size. */
+/* Every offset and length around sectors, pages and the largest request; each layout and sector
+ * size. */
 static void check_transfers(const struct rig_options *options)
 {
     static const uint32_t offsets[] = {0, 1, 511, 512, 513, 4095, 4096, 4097, 45055, 45056};
-    static const uint32_t lengths[] = {1, 511, 512, 513, 4096, 4097, 45056, 45057, 100000, 512 * 300};
+    static const uint32_t lengths[] = {1,    511,   512,   513,    4096,
+                                       4097, 45056, 45057, 100000, 512 * 300};
     enum { DISK = 1 << 20 };
     uint8_t *expected = malloc(DISK), *data = malloc(DISK), *found = malloc(DISK);
     struct rig rig;
@@ -83,12 +85,8 @@ static void check_transfers(const struct rig_options *options)
 static void test_transfers(void **state)
 {
     static const struct rig_options table[] = {
-        {.abi = XENPV_ABI_X86_64},
-        {.abi = XENPV_ABI_X86_32},
-        {.abi = XENPV_ABI_ARM},
-        {.sector_size = 4096},
-        {.sector_size = 32768},
-        {.poll = true},
+        {.abi = XENPV_ABI_X86_64}, {.abi = XENPV_ABI_X86_32}, {.abi = XENPV_ABI_ARM},
+        {.sector_size = 4096},     {.sector_size = 32768},    {.poll = true},
     };
 
     (void)state;
@@ -123,9 +121,9 @@ static void test_refusals(void **state)
         size_t bytes;
         int expected;
     } table[] = {
-        {1 << 20, 1, XENPV_ERANGE},   {(1 << 20) - 1, 2, XENPV_ERANGE},
+        {1 << 20, 1, XENPV_ERANGE},    {(1 << 20) - 1, 2, XENPV_ERANGE},
         {UINT64_MAX, 1, XENPV_ERANGE}, {0, (1 << 20) + 1, XENPV_ERANGE},
-        {0, 0, XENPV_EINVAL},         {1, SIZE_MAX, XENPV_ERANGE},
+        {0, 0, XENPV_EINVAL},          {1, SIZE_MAX, XENPV_ERANGE},
     };
     struct rig rig;
     uint8_t byte = 0;
@@ -306,16 +304,11 @@ static void test_events(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_connect_and_close),
-        cmocka_unit_test(test_transfers),
-        cmocka_unit_test(test_vectors),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_readonly),
-        cmocka_unit_test(test_flush),
-        cmocka_unit_test(test_full_queue),
-        cmocka_unit_test(test_partial_writes_meet),
-        cmocka_unit_test(test_close_drains),
-        cmocka_unit_test(test_events),
+        cmocka_unit_test(test_connect_and_close), cmocka_unit_test(test_transfers),
+        cmocka_unit_test(test_vectors),           cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_readonly),          cmocka_unit_test(test_flush),
+        cmocka_unit_test(test_full_queue),        cmocka_unit_test(test_partial_writes_meet),
+        cmocka_unit_test(test_close_drains),      cmocka_unit_test(test_events),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

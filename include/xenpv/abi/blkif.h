@@ -2,8 +2,8 @@
 /*
  * The block protocol on the wire: operations, statuses and the three layouts, as in Xen's
  * xen/include/public/io/blkif.h and io/protocols.h. Structures here are decoded, host-side copies;
- * the codec moves them to and from a private image of one ring slot by explicit offsets, so that the
- * layout spoken never depends on the machine this was compiled for.
+ * the codec moves them to and from a private image of one ring slot by explicit offsets, so that
+ * the layout spoken never depends on the machine this was compiled for.
  */
 #ifndef XENPV_ABI_BLKIF_H
 #define XENPV_ABI_BLKIF_H
@@ -31,9 +31,9 @@ enum xenpv_blkif_status {
     XENPV_BLKIF_EOPNOTSUPP = -2,
 };
 
-#define XENPV_BLKIF_SEGMENTS       11 /* BLKIF_MAX_SEGMENTS_PER_REQUEST */
-#define XENPV_BLKIF_INDIRECT_PAGES 8  /* BLKIF_MAX_INDIRECT_PAGES_PER_REQUEST */
-#define XENPV_BLKIF_DISCARD_SECURE 1  /* BLKIF_DISCARD_FLAG_SECURE */
+#define XENPV_BLKIF_SEGMENTS       11   /* BLKIF_MAX_SEGMENTS_PER_REQUEST */
+#define XENPV_BLKIF_INDIRECT_PAGES 8    /* BLKIF_MAX_INDIRECT_PAGES_PER_REQUEST */
+#define XENPV_BLKIF_DISCARD_SECURE 1    /* BLKIF_DISCARD_FLAG_SECURE */
 #define XENPV_BLKIF_SECTOR         512u /* the unit of sector numbers and of first and last sector */
 
 /* blkif.h VDISK_*: bits of the key `info` */
@@ -96,8 +96,9 @@ uint32_t xenpv_blkif_put_request(enum xenpv_abi abi, const struct xenpv_blkif_re
                                  uint8_t *slot);
 
 /*
- * Reads a request from `slot`, a private copy of a whole ring slot. Everything is taken as it stands,
- * nothing is checked: segments beyond the 11th do not exist, however many the request claims.
+ * Reads a request from `slot`, a private copy of a whole ring slot. Everything is taken as it
+ * stands, nothing is checked: segments beyond the 11th do not exist, however many the request
+ * claims.
  */
 void xenpv_blkif_get_request(enum xenpv_abi abi, const uint8_t *slot,
                              struct xenpv_blkif_request *req);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The block backend: serves a disk model to one frontend over any port with the map calls: the mock,
- * or a real guest. The frontend is not trusted: a request is read once, checked, and refused or done.
+ * The block backend: serves a disk model to one frontend over any port with the map calls: the
+ * mock, or a real guest. The frontend is not trusted: a request is read once, checked, and refused
+ * or done.
  */
 #ifndef XENPV_HARNESS_BLKBACK_H
 #define XENPV_HARNESS_BLKBACK_H
@@ -16,17 +17,19 @@ extern "C" {
 struct xenpv_blkback;
 
 struct xenpv_blkback_config {
-    uint32_t size; /* sizeof(struct xenpv_blkback_config) */
+    uint32_t size;                 /* sizeof(struct xenpv_blkback_config) */
     const struct xenpv_port *port; /* XENPV_CAP_MAP and XENPV_CAP_COPY; outlives the backend */
     const char *path;              /* backend directory, e.g. "backend/vbd/7/51712"; copied */
     const struct xenpv_disk *disk; /* outlives the backend */
     struct xenpv_allocator allocator;
 };
 
-/* XENPV_EINVAL, XENPV_ENOMEM, XENPV_ENOTSUP: the port cannot map or copy. Nothing is published yet. */
+/* XENPV_EINVAL, XENPV_ENOMEM, XENPV_ENOTSUP: the port cannot map or copy. Nothing is published yet.
+ */
 int xenpv_blkback_create(const struct xenpv_blkback_config *config, struct xenpv_blkback **back);
 
-/* Frees a backend; close it first until ->step has answered DONE, or its mappings are dropped hard. */
+/* Frees a backend; close it first until ->step has answered DONE, or its mappings are dropped hard.
+ */
 void xenpv_blkback_destroy(struct xenpv_blkback *back);
 
 /* Offers the disk, and serves whatever frontend comes, one after the other. */

@@ -3,8 +3,8 @@
 #ifndef XENPV_HARNESS_DISK_H
 #define XENPV_HARNESS_DISK_H
 
-#include <xenpv/harness/allocator.h>
 #include <xenpv/error.h>
+#include <xenpv/harness/allocator.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -30,8 +30,8 @@ int xenpv_disk_memory(const struct xenpv_allocator *allocator, uint64_t bytes,
                       struct xenpv_disk *disk);
 
 /*
- * A disk in a file or block device, opened through the operating system; POSIX only. Its size is the
- * file's. XENPV_ENOENT, XENPV_EACCES, XENPV_EINVAL (no file or block device, or empty, or not a
+ * A disk in a file or block device, opened through the operating system; POSIX only. Its size is
+ * the file's. XENPV_ENOENT, XENPV_EACCES, XENPV_EINVAL (no file or block device, or empty, or not a
  * multiple of 512), XENPV_ENOMEM; `readonly` opens it so.
  */
 int xenpv_disk_file(const struct xenpv_allocator *allocator, const char *path, bool readonly,

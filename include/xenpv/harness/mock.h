@@ -77,8 +77,8 @@ int xenpv_mock_add_domain(struct xenpv_mock *mock, uint16_t domid);
 /*
  * A domain dies. Its ports, mappings and watches go, and its pending batches end with XENPV_ESTORE.
  * Its grants are void; the pages stay until they are forgotten, as after a suspend (its
- * generation moves too), or until the machine is destroyed. As in xenstored, the nodes it owns are removed, permissions given to it are
- * void, and
+ * generation moves too), or until the machine is destroyed. As in xenstored, the nodes it owns are
+ * removed, permissions given to it are void, and
  * @releaseDomain fires; /local/domain/<domid> stays, for a toolstack removes that. Its port keeps
  * refusing: XENPV_EACCES, or XENPV_ESTORE from the store. Not domain 0.
  * XENPV_ENOENT; XENPV_ENOMEM: it lives on.

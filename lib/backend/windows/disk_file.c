@@ -55,7 +55,7 @@ static int open_error(void)
     DWORD error = GetLastError();
 
     return error == ERROR_FILE_NOT_FOUND || error == ERROR_PATH_NOT_FOUND ? XENPV_ENOENT
-                                                                         : XENPV_EACCES;
+                                                                          : XENPV_EACCES;
 }
 
 int xenpv_disk_file(const struct xenpv_allocator *allocator, const char *path, bool readonly,
