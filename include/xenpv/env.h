@@ -24,8 +24,15 @@ void *memset(void *to, int byte, size_t bytes);
 int memcmp(const void *a, const void *b, size_t bytes);
 #endif
 
+#ifdef __cplusplus
+#define XENPV_STATIC_ASSERT static_assert
+#else
+#define XENPV_STATIC_ASSERT _Static_assert
+#endif
+
 /* Every number on the wire is little-endian, and so is every machine that Xen runs on. */
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "xenpv needs a little-endian target");
+XENPV_STATIC_ASSERT(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+                    "xenpv needs a little-endian target");
 
 /*
  * Loads and stores of memory that another domain, or another thread, changes at the same time.

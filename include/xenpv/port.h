@@ -198,7 +198,10 @@ struct xenpv_event_ops {
     bool (*take)(void *ctx, uint32_t port);
     void (*unmask)(void *ctx, uint32_t port);
     void (*close)(void *ctx, uint32_t port);
-    /* After a suspend the port is void: frees what is ours without telling the hypervisor. */
+    /*
+     * After a suspend the port is void: frees what is ours without telling the hypervisor. Port
+     * numbers begin anew then, so the old ones are forgotten before new ones are made.
+     */
     void (*forget)(void *ctx, uint32_t port);
     /* Signalled while an event is pending on this port, until it is taken. */
     xenpv_handle (*wait_handle)(void *ctx, uint32_t port);

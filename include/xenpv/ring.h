@@ -49,13 +49,14 @@ static inline void xenpv_ring_init_front(struct xenpv_ring *ring, void *memory, 
 {
     struct xenpv_ring_indexes *indexes = (struct xenpv_ring_indexes *)memory;
 
-    *ring = (struct xenpv_ring){.out = &indexes[0],
-                                .in = &indexes[1],
-                                .slots = (uint8_t *)memory + XENPV_RING_HEADER,
-                                .slot_size = slot_size,
-                                .count = xenpv_ring_count(bytes, slot_size)};
-    xenpv_store(&indexes[0].event, 1);
-    xenpv_store(&indexes[1].event, 1);
+    ring->out = &indexes[0];
+    ring->in = &indexes[1];
+    ring->slots = (uint8_t *)memory + XENPV_RING_HEADER;
+    ring->slot_size = slot_size;
+    ring->count = xenpv_ring_count(bytes, slot_size);
+    ring->prod = ring->published = ring->cons = 0;
+    xenpv_store(&ring->out->event, 1);
+    xenpv_store(&ring->in->event, 1);
 }
 
 /* The backend's end, on memory that a frontend has initialised; it takes up where rsp_prod stands.
@@ -64,16 +65,13 @@ static inline void xenpv_ring_attach_back(struct xenpv_ring *ring, void *memory,
                                           uint32_t slot_size)
 {
     struct xenpv_ring_indexes *indexes = (struct xenpv_ring_indexes *)memory;
-    uint32_t start = xenpv_load(&indexes[1].prod);
 
-    *ring = (struct xenpv_ring){.out = &indexes[1],
-                                .in = &indexes[0],
-                                .slots = (uint8_t *)memory + XENPV_RING_HEADER,
-                                .slot_size = slot_size,
-                                .count = xenpv_ring_count(bytes, slot_size),
-                                .prod = start,
-                                .published = start,
-                                .cons = start};
+    ring->out = &indexes[1];
+    ring->in = &indexes[0];
+    ring->slots = (uint8_t *)memory + XENPV_RING_HEADER;
+    ring->slot_size = slot_size;
+    ring->count = xenpv_ring_count(bytes, slot_size);
+    ring->prod = ring->published = ring->cons = xenpv_load(&ring->out->prod);
 }
 
 /* Frontend: how many requests may be filled now. */

@@ -326,7 +326,7 @@ enum xenpv_blk_state xenpv_blk_state(const struct xenpv_blk *blk)
         return XENPV_BLK_IDLE;
     if (bus->phase == XENPV_BUS_DONE)
         return bus->detail.error ? XENPV_BLK_FAILED : XENPV_BLK_CLOSED;
-    if (bus->goal == XENPV_GOAL_CLOSE)
+    if (bus->goal == XENPV_GOAL_CLOSE || bus->detail.error)
         return XENPV_BLK_CLOSING;
     return bus->phase == XENPV_BUS_CONNECTED ? XENPV_BLK_CONNECTED : XENPV_BLK_CONNECTING;
 }

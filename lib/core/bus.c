@@ -354,12 +354,20 @@ void xenpv_bus_drop(struct xenpv_bus *bus)
     bus->phase = XENPV_BUS_IDLE;
 }
 
+/* When the job under way wants to be asked again. */
+static uint64_t job_deadline(const struct xenpv_bus *bus)
+{
+    if (!bus->started)
+        return bus->retry_at;
+    return bus->config.port->caps & XENPV_CAP_WAIT ? UINT64_MAX : bus->now + RETRY_MS;
+}
+
 uint64_t xenpv_bus_deadline(const struct xenpv_bus *bus)
 {
-    bool overdue = bus->deadline <= bus->now;
-    uint64_t first = bus->deadline < bus->look_at && !overdue ? bus->deadline : bus->look_at;
+    uint64_t next = bus->job != JOB_NONE ? job_deadline(bus) : bus->look_at;
 
-    return bus->job != JOB_NONE && bus->retry_at < first && !bus->started ? bus->retry_at : first;
+    /* Once a deadline has passed, what is left to do is asked for by `next`. */
+    return bus->deadline < next && bus->deadline > bus->now ? bus->deadline : next;
 }
 
 const struct xenpv_key_value *xenpv_bus_value(const struct xenpv_bus *bus,

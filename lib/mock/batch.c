@@ -162,7 +162,6 @@ void mock_batches_advance(struct xenpv_mock *mock, uint64_t until)
     while (mock->pending != NULL && mock->pending->due <= until) {
         struct pending *first = mock->pending;
 
-        mock->now = first->due;
         run(first->domain, first->batch);
         drop(mock, &mock->pending);
     }

@@ -53,9 +53,8 @@ int mock_map(struct domain *domain, struct xenpv_map_region *run)
     if (run->count == 0 || run->entries == NULL)
         return XENPV_EINVAL;
 
-    struct mapping *mapping =
-        mock_alloc(mock, sizeof(*mapping) + run->count * sizeof(mapping->regions[0]),
-                   _Alignof(struct mapping));
+    struct mapping *mapping = mock_alloc(
+        mock, sizeof(*mapping) + run->count * sizeof(struct region *), _Alignof(struct mapping));
     int err = mapping != NULL ? resolve_all(domain, run, mapping) : XENPV_ENOMEM;
 
     if (err != XENPV_OK) {

@@ -69,11 +69,11 @@ void mock_misuse(const struct domain *domain, const char *what, uint32_t number)
     char line[96];
     struct text text;
 
-    text_start(&text, line, sizeof(line));
-    text_add(&text, "mock: ");
-    text_add(&text, what);
-    text_add(&text, ": ");
-    text_add_number(&text, number);
+    mock_text_start(&text, line, sizeof(line));
+    mock_text_add(&text, "mock: ");
+    mock_text_add(&text, what);
+    mock_text_add(&text, ": ");
+    mock_text_add_number(&text, number);
     mock_log(domain, XENPV_LOG_ERROR, line);
 }
 

@@ -46,16 +46,16 @@ int mock_path(struct domain *domain, const char *dir, const char *name)
 
     if (dir[0] == '\0' || dir[0] == '@')
         return XENPV_EINVAL;
-    text_start(&text, mock->path, sizeof(mock->path));
+    mock_text_start(&text, mock->path, sizeof(mock->path));
     if (dir[0] != '/') {
-        text_add(&text, own_prefix);
-        text_add_number(&text, domain->domid);
-        text_add(&text, "/");
+        mock_text_add(&text, own_prefix);
+        mock_text_add_number(&text, domain->domid);
+        mock_text_add(&text, "/");
     }
-    text_add(&text, dir);
+    mock_text_add(&text, dir);
     if (name != NULL) {
-        text_add(&text, "/");
-        text_add(&text, name);
+        mock_text_add(&text, "/");
+        mock_text_add(&text, name);
     }
     return !text.cut && valid(mock->path) ? XENPV_OK : XENPV_EINVAL;
 }

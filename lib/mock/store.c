@@ -125,7 +125,7 @@ int mock_store_list(struct domain *domain, const char *path, void *value, uint32
     for (const struct node *child = node->child; child != NULL; child = child->next) {
         for (uint32_t i = 0; i <= child->name_length; i++, (*length)++) {
             if (*length < capacity)
-                out[*length] = i < child->name_length ? child->name[i] : '\0';
+                out[*length] = (char)(i < child->name_length ? child->name[i] : 0);
         }
     }
     return *length <= capacity ? XENPV_OK : XENPV_E2BIG;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "text.h"
 
-void text_start(struct text *text, char *buffer, size_t bytes)
+void mock_text_start(struct text *text, char *buffer, size_t bytes)
 {
     *text = (struct text){.at = buffer, .end = buffer + bytes - 1};
     *buffer = '\0';
 }
 
-void text_add(struct text *text, const char *more)
+void mock_text_add(struct text *text, const char *more)
 {
     while (*more != '\0' && text->at < text->end)
         *text->at++ = *more++;
@@ -15,7 +15,7 @@ void text_add(struct text *text, const char *more)
     text->cut = text->cut || *more != '\0';
 }
 
-void text_add_number(struct text *text, uint32_t number)
+void mock_text_add_number(struct text *text, uint32_t number)
 {
     char digits[11];
     char *first = digits + sizeof(digits) - 1;
@@ -25,5 +25,5 @@ void text_add_number(struct text *text, uint32_t number)
         *--first = (char)('0' + number % 10);
         number /= 10;
     } while (number != 0);
-    text_add(text, first);
+    mock_text_add(text, first);
 }

@@ -12,8 +12,8 @@ struct text {
 };
 
 /* The text is NUL-terminated from here on. */
-void text_start(struct text *text, char *buffer, size_t bytes);
-void text_add(struct text *text, const char *more);
-void text_add_number(struct text *text, uint32_t number);
+void mock_text_start(struct text *text, char *buffer, size_t bytes);
+void mock_text_add(struct text *text, const char *more);
+void mock_text_add_number(struct text *text, uint32_t number);
 
 #endif

@@ -120,11 +120,11 @@ static int make_domain(struct xenpv_mock *mock, uint16_t domid)
     char path[PATH_BYTES];
     struct text text;
 
-    text_start(&text, number, sizeof(number));
-    text_add_number(&text, domid);
-    text_start(&text, path, sizeof(path));
-    text_add(&text, "/local/domain/");
-    text_add(&text, number);
+    mock_text_start(&text, number, sizeof(number));
+    mock_text_add_number(&text, domid);
+    mock_text_start(&text, path, sizeof(path));
+    mock_text_add(&text, "/local/domain/");
+    mock_text_add(&text, number);
 
     int err = remove_node(mock, path);
 
@@ -132,11 +132,11 @@ static int make_domain(struct xenpv_mock *mock, uint16_t domid)
         err = make(mock, path, &read_only);
     if (err == XENPV_OK)
         err = write_keys(mock, path, &(struct key){"domid", number}, 1);
-    text_add(&text, "/");
+    mock_text_add(&text, "/");
     for (size_t i = 0; i < sizeof(directories) / sizeof(directories[0]) && err == XENPV_OK; i++) {
         struct text tail = text;
 
-        text_add(&tail, directories[i].name);
+        mock_text_add(&tail, directories[i].name);
         err = make(mock, path, directories[i].writable ? &owned : &read_only);
     }
     return err;
@@ -160,17 +160,17 @@ static void write_number(char *buffer, uint32_t number)
 {
     struct text text;
 
-    text_start(&text, buffer, NUMBER_BYTES);
-    text_add_number(&text, number);
+    mock_text_start(&text, buffer, NUMBER_BYTES);
+    mock_text_add_number(&text, number);
 }
 
 static void join(char *path, const char *const *parts, uint32_t count)
 {
     struct text text;
 
-    text_start(&text, path, PATH_BYTES);
+    mock_text_start(&text, path, PATH_BYTES);
     for (uint32_t i = 0; i < count; i++)
-        text_add(&text, parts[i]);
+        mock_text_add(&text, parts[i]);
 }
 
 static void name_vbd(struct vbd_texts *texts, const struct xenpv_mock_vbd *vbd)

@@ -27,6 +27,15 @@ static void counted_free(void *ctx, void *memory)
     free(memory);
 }
 
+/* The mock says so when a port is misused: ending twice, closing what is not there, and so on. */
+static void no_misuse(void *ctx, uint16_t domid, enum xenpv_log_level level, const char *line)
+{
+    (void)ctx;
+    (void)level;
+    if (strncmp(line, "mock: ", 6) == 0)
+        fail_msg("domain %u: %s", domid, line);
+}
+
 static void set_up_disk(struct rig *rig, const struct rig_options *options)
 {
     uint64_t bytes = options->bytes ? options->bytes : 1 << 20;
@@ -50,6 +59,7 @@ void rig_up(struct rig *rig, const struct rig_options *options)
     *rig = (struct rig){0};
     rig->allocator = (struct xenpv_allocator){rig, counted_alloc, counted_free};
     config.allocator = rig->allocator;
+    config.log = no_misuse;
     assert_int_equal(xenpv_mock_create(&config, &rig->mock), XENPV_OK);
     assert_int_equal(xenpv_mock_add_domain(rig->mock, 1), XENPV_OK);
     assert_int_equal(xenpv_mock_port(rig->mock, 0, &rig->back_port), XENPV_OK);

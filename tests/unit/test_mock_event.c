@@ -243,6 +243,8 @@ static void test_suspend_voids_ports(void **state)
     m.guest.event->forget(m.guest.ctx, link.guest);
     assert_int_equal(ledger_of(&m, 7).ports, 0);
     assert_int_equal(alloc_unbound(&m.guest, 0), link.guest); /* numbers start again */
+    assert_int_equal(notify(&m.dom0, link.dom0), XENPV_OK);
+    assert_false(take(&m.guest, link.guest)); /* not for the new one */
     close(&m.dom0, link.dom0);
     assert_int_equal(ledger_of(&m, 7).ports, 1);
     m.guest.event->forget(m.guest.ctx, link.guest); /* it is the new one now */

@@ -132,7 +132,9 @@ static void test_arguments_and_limits(void **state)
     assert_int_equal(try_share(&m.guest, 0, 5, &pages), XENPV_ENOGRANT);
     assert_int_equal(try_share(&m.guest, 0, 0xffffffff, &pages), XENPV_ENOGRANT);
     assert_holds_nothing(&m, 7);
-    share(&m.guest, 0, 4, &pages);
+    share(&m.guest, 0, 2, &pages);
+    assert_int_equal(end(&m.guest, &pages), XENPV_OK);
+    share(&m.guest, 0, 4, &pages); /* two old references and two new ones */
     assert_int_equal(try_share(&m.guest, 0, 1, &more), XENPV_ENOGRANT);
     assert_int_equal(try_map(&m.dom0, 7, 0, &pages), XENPV_ENOGRANT);
     assert_int_equal(pages.entries[2].status, XENPV_OK);
@@ -261,7 +263,7 @@ static void test_end_of_a_mapped_grant_is_deferred(void **state)
 {
     static _Alignas(4096) uint8_t own[XENPV_PAGE_SIZE];
     struct machine m;
-    struct pages pages, mine, next;
+    struct pages pages, mine, next, stale;
 
     (void)state;
     machine_start(&m, &default_limits);
@@ -274,7 +276,9 @@ static void test_end_of_a_mapped_grant_is_deferred(void **state)
 
     uint8_t *there = map(&m.dom0, 7, &pages);
 
+    stale = pages;
     assert_int_equal(end(&m.guest, &pages), XENPV_DEFERRED);
+    assert_int_equal(end(&m.guest, &stale), XENPV_ENOENT); /* it is the port's now */
     assert_int_equal(ledger_of(&m, 7).grants, 0);
     assert_int_equal(ledger_of(&m, 7).deferred, 2);
     there[0] = 1; /* the memory is still there */
@@ -290,7 +294,7 @@ static void test_end_of_a_mapped_grant_is_deferred(void **state)
     assert_int_equal(end(&m.guest, &mine), XENPV_EBUSY); /* never the port's to keep */
     unmap(&m.dom0, &mine);
     assert_int_equal(end(&m.guest, &mine), XENPV_OK);
-    machine_stop(&m, 0);
+    machine_stop(&m, 1);
 }
 
 static void test_end_twice(void **state)
@@ -435,6 +439,7 @@ static void test_death(void **state)
 {
     struct machine m;
     struct pages given, kept, taken;
+    uint32_t generation;
 
     (void)state;
     machine_start(&m, &default_limits);
@@ -446,7 +451,9 @@ static void test_death(void **state)
     uint8_t *there = map(&m.dom0, 7, &given);
 
     assert_int_equal(end(&m.dom0, &taken), XENPV_EBUSY);
+    generation = m.guest.sys->generation(m.guest.ctx);
     assert_int_equal(xenpv_mock_remove_domain(m.mock, 7), XENPV_OK);
+    assert_int_not_equal(m.guest.sys->generation(m.guest.ctx), generation);
     assert_int_equal(end(&m.dom0, &taken), XENPV_OK); /* its mappings went with it */
     unmap(&m.guest, &taken);
     assert_int_equal(try_share(&m.guest, 0, 1, &taken), XENPV_EACCES);

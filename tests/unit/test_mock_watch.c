@@ -158,6 +158,8 @@ static void test_transaction_fires_when_it_takes_effect(void **state)
     m.guest.store->start(m.guest.ctx, &batch);
     assert_int_equal(batch.status, XENPV_EACCES);
     assert_false(fired(&m.guest, &red));
+    assert_int_equal(try_write(&m.guest, "data/b", "v"), XENPV_OK); /* nor with the next one */
+    assert_false(fired(&m.guest, &red));
     batch.count = 2;
     xenpv_mock_set_conflicts(m.mock, 7, 1);
     m.guest.store->start(m.guest.ctx, &batch);
@@ -237,6 +239,7 @@ static void test_suspend_and_death(void **state)
     assert_int_equal(xenpv_mock_suspend(m.mock, 7), XENPV_OK);
     assert_true(fired(&m.guest, &red));
     assert_false(fired(&m.other, &green));
+    assert_int_equal(xenpv_mock_suspend(m.mock, 7), XENPV_OK);
     assert_int_equal(xenpv_mock_remove_domain(m.mock, 7), XENPV_OK);
     assert_true(fired(&m.other, &green)); /* the frontend's directory went with its owner */
     assert_int_equal(try_watch(&m.guest, "data", &green), XENPV_ESTORE);

@@ -62,8 +62,7 @@ struct xenpv_mock_config {
  */
 int xenpv_mock_create(const struct xenpv_mock_config *config, struct xenpv_mock **mock);
 
-/* Frees the machine with all that is in it. Ports handed out are void from here on. NULL is
- * ignored. */
+/* Frees the machine with all in it. Ports handed out are void from here on. NULL is ignored. */
 void xenpv_mock_destroy(struct xenpv_mock *mock);
 
 /*
@@ -76,12 +75,11 @@ int xenpv_mock_add_domain(struct xenpv_mock *mock, uint16_t domid);
 
 /*
  * A domain dies. Its ports, mappings and watches go, and its pending batches end with XENPV_ESTORE.
- * Its grants are void; the pages stay until they are forgotten, as after a suspend (its
- * generation moves too), or until the machine is destroyed. As in xenstored, the nodes it owns are
- * removed, permissions given to it are void, and
- * @releaseDomain fires; /local/domain/<domid> stays, for a toolstack removes that. Its port keeps
- * refusing: XENPV_EACCES, or XENPV_ESTORE from the store. Not domain 0.
- * XENPV_ENOENT; XENPV_ENOMEM: it lives on.
+ * Its grants are void and its generation moves, so that whoever plays it forgets what it held;
+ * pages that are not forgotten go with the machine. As in xenstored, the nodes it owns are removed,
+ * permissions given to it are void, and @releaseDomain fires; /local/domain/<domid> stays, for that
+ * is the toolstack's. Its port refuses from here on: XENPV_EACCES, or XENPV_ESTORE from the store.
+ * Not domain 0. XENPV_ENOENT; XENPV_ENOMEM: it lives on.
  */
 int xenpv_mock_remove_domain(struct xenpv_mock *mock, uint16_t domid);
 
@@ -89,8 +87,8 @@ int xenpv_mock_remove_domain(struct xenpv_mock *mock, uint16_t domid);
 int xenpv_mock_port(struct xenpv_mock *mock, uint16_t domid, struct xenpv_port *port);
 
 /*
- * The machine's clock, in milliseconds; only ->advance moves it, and runs the delayed store batches
- * that have come due, each at its time.
+ * The machine's clock, in milliseconds; only ->advance moves it, and runs the delayed store
+ * batches that have come due, in the order of their time.
  */
 uint64_t xenpv_mock_now(const struct xenpv_mock *mock);
 void xenpv_mock_advance(struct xenpv_mock *mock, uint64_t ms);
@@ -107,10 +105,10 @@ int xenpv_mock_suspend(struct xenpv_mock *mock, uint16_t domid);
 struct xenpv_mock_ledger {
     uint32_t grants;        /* pages granted and neither ended nor forgotten */
     uint32_t grants_mapped; /* of these, mapped by a peer; counted once for each mapping */
-    uint32_t deferred;      /* pages whose ->end was deferred and whose region a peer still maps */
-    uint32_t ports;         /* event channels neither closed nor forgotten */
-    uint32_t maps;          /* foreign pages mapped */
-    uint32_t watches;       /* watches registered */
+    uint32_t deferred; /* pages it let go of, by a deferred ->end or ->forget, and a peer maps */
+    uint32_t ports;    /* event channels neither closed nor forgotten */
+    uint32_t maps;     /* foreign pages mapped */
+    uint32_t watches;  /* watches registered */
 };
 /* XENPV_ENOENT. */
 int xenpv_mock_ledger(const struct xenpv_mock *mock, uint16_t domid,
@@ -137,8 +135,7 @@ int xenpv_mock_set_conflicts(struct xenpv_mock *mock, uint16_t domid, uint32_t t
  */
 int xenpv_mock_set_store_delay(struct xenpv_mock *mock, uint16_t domid, uint32_t ms);
 
-/* ------------------------------------------------------------- the toolstack's part of the store
- * -- */
+/* --------------------------------------------------------- the toolstack's part of the store -- */
 
 enum xenpv_mock_perm { XENPV_MOCK_NONE = 0, XENPV_MOCK_READ = 1, XENPV_MOCK_WRITE = 2 };
 

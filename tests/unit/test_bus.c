@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: MIT */
+/* The handshake: previous owners, peers that wander through every state, time, conflicts, suspend.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "hostile_backend.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* ---- taking over -------------------------------------------------------------------------------
+ */
+
+/* The frontend died while connected: what it shared is gone with it, its keys and state are not. */
+static void test_previous_owner_died(void **state)
+{
+    struct rig rig;
+    struct xenpv_blk_config config;
+    uint8_t data[512];
+
+    (void)state;
+    rig_up(&rig, &(struct rig_options){0});
+    for (int i = 0; i < 3; i++) {
+        rig_connect(&rig);
+        assert_int_equal(rig_get(&rig, RIG_BACKEND_PATH, "state"), 4);
+        /* Domain 1 starts again: its grants, ports and watches went; our structures, too. */
+        assert_int_equal(xenpv_mock_suspend(rig.mock, 1), XENPV_OK);
+        rig_until(&rig, XENPV_BLK_FAILED);
+        assert_int_equal(xenpv_blk_detail(rig.blk)->error, XENPV_ESTALE);
+        assert_int_equal(rig_get(&rig, RIG_FRONTEND_PATH, "state"), 4);
+        xenpv_blk_config_init(&config, &rig.front_port, RIG_FRONTEND_PATH);
+        assert_int_equal(xenpv_blk_init(rig.memory, &config, &rig.blk), XENPV_OK);
+    }
+    rig_connect(&rig);
+    assert_int_equal(rig_read(&rig, 0, data, sizeof(data)), XENPV_OK);
+    rig_close(&rig);
+    rig_down(&rig);
+}
+
+/* Every state that both ends can have been left in, with a backend that follows the rules. */
+static void test_left_in_any_state(void **state)
+{
+    static const char *const values[] = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "x", ""};
+    uint8_t data[512];
+
+    (void)state;
+    for (size_t own = 0; own < COUNT(values); own++) {
+        struct rig rig;
+
+        rig_up(&rig, &(struct rig_options){0});
+        rig_set(&rig, RIG_FRONTEND_PATH, "state", values[own]);
+        rig_step(&rig);
+        /* A backend left alone with junk waits; a frontend's 1 wakes it. */
+        assert_int_equal(xenpv_blk_connect(rig.blk, 0), XENPV_OK);
+        for (int i = 0; i < 200 && xenpv_blk_state(rig.blk) != XENPV_BLK_CONNECTED; i++) {
+            rig_step(&rig);
+            xenpv_mock_advance(rig.mock, 100);
+        }
+        if (xenpv_blk_state(rig.blk) != XENPV_BLK_CONNECTED)
+            fail_msg("own state '%s': not connected, backend at %d", values[own],
+                     rig_get(&rig, RIG_BACKEND_PATH, "state"));
+        assert_int_equal(rig_read(&rig, 0, data, sizeof(data)), XENPV_OK);
+        rig_close(&rig);
+        rig_down(&rig);
+    }
+}
+
+/* ---- wandering ---------------------------------------------------------------------------------
+ */
+
+static const char *const wanderings[] = {NULL, "0", "1", "2",   "3",  "4",   "5", "6",
+                                         "7",  "8", "9", "255", "-1", "abc", ""};
+
+static void wander(struct rig *rig, size_t to)
+{
+    if (wanderings[to])
+        rig_set(rig, RIG_BACKEND_PATH, "state", wanderings[to]);
+    else
+        xenpv_mock_rm(rig->mock, RIG_BACKEND_PATH "/state");
+    for (int i = 0; i < 8; i++) {
+        struct xenpv_completion done;
+        rig_step(rig);
+        xenpv_blkq_poll(rig->q, &done, 1);
+    }
+}
+
+/*
+ * LC-06: the backend writes any two states in any order, before and after the frontend is
+ * connected; then it vanishes. The frontend ends within its deadlines, holds nothing, and connects
+ * again.
+ */
+static void test_all_pairs_of_states(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 2 * COUNT(wanderings) * COUNT(wanderings); i++) {
+        size_t pair = i / 2, a = pair / COUNT(wanderings), b = pair % COUNT(wanderings);
+        struct rig rig;
+        struct hostile hostile = {0};
+        struct xenpv_completion done;
+
+        rig_up(&rig, &(struct rig_options){.no_backend = true});
+        hostile_offer(&rig);
+        if (i % 2)
+            hostile_connect(&rig, &hostile);
+        else
+            xenpv_blk_connect(rig.blk, 0);
+        wander(&rig, a);
+        wander(&rig, b);
+        if (i % 2) {
+            rig.back_port.map->unmap(rig.back_port.ctx, &hostile.map);
+            rig.back_port.event->close(rig.back_port.ctx, hostile.port);
+        }
+        wander(&rig, 0);
+        for (int k = 0; k < 2000 && xenpv_blk_state(rig.blk) < XENPV_BLK_CLOSED; k++) {
+            rig_step(&rig);
+            xenpv_blkq_poll(rig.q, &done, 1);
+            xenpv_mock_advance(rig.mock, 100);
+        }
+        assert_int_equal(xenpv_blk_state(rig.blk), XENPV_BLK_FAILED);
+        assert_int_not_equal(xenpv_blk_detail(rig.blk)->error, XENPV_OK);
+        assert_non_null(xenpv_blk_detail(rig.blk)->step);
+        rig_set(&rig, RIG_BACKEND_PATH, "state", "1");
+        hostile_connect(&rig, &hostile);
+        xenpv_blk_close(rig.blk, xenpv_mock_now(rig.mock));
+        hostile_close(&rig, &hostile, XENPV_BLK_CLOSED);
+        rig_down(&rig);
+    }
+}
+
+/* ---- time --------------------------------------------------------------------------------------
+ */
+
+/* A backend that stays where it is: the deadline ends it, and the detail says what was awaited. */
+static void test_stuck(void **state)
+{
+    static const struct {
+        const char *offer; /* the backend's state from the start */
+        const char *found, *expected;
+        uint64_t least, most; /* ms */
+    } table[] = {
+        {"1", "1 (Initialising)", "state 2 (InitWait)", 30000, 30000},
+        {"2", "2 (InitWait)", "state 4 (Connected)", 30000, 40000},
+        {"junk", "no number from 0 to 8", "a backend with a state", 30000, 30000},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(table); i++) {
+        struct rig rig;
+
+        rig_up(&rig, &(struct rig_options){.no_backend = true});
+        hostile_offer(&rig);
+        rig_set(&rig, RIG_BACKEND_PATH, "state", table[i].offer);
+        assert_int_equal(xenpv_blk_connect(rig.blk, 0), XENPV_OK);
+        while (xenpv_blk_step(rig.blk, xenpv_mock_now(rig.mock)) < XENPV_BLK_CLOSED) {
+            uint64_t next = xenpv_blk_deadline(rig.blk), now = xenpv_mock_now(rig.mock);
+            assert_true(next != UINT64_MAX);
+            xenpv_mock_advance(rig.mock, next > now ? next - now : 1);
+        }
+        assert_int_equal(xenpv_blk_detail(rig.blk)->error, XENPV_ETIMEDOUT);
+        assert_string_equal(xenpv_blk_detail(rig.blk)->found, table[i].found);
+        assert_string_equal(xenpv_blk_detail(rig.blk)->expected, table[i].expected);
+        assert_string_equal(xenpv_blk_detail(rig.blk)->key, RIG_BACKEND_PATH "/state");
+        assert_in_range(xenpv_mock_now(rig.mock), table[i].least, table[i].most);
+        rig_down(&rig);
+    }
+}
+
+/* A store whose calls end later, and one whose transactions conflict. */
+static void test_slow_and_conflicting_store(void **state)
+{
+    static const struct {
+        uint64_t delay;
+        uint32_t conflicts;
+    } table[] = {{0, 3}, {5, 0}, {7, 2}, {0, 11}};
+    uint8_t data[512];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(table); i++) {
+        struct rig rig;
+
+        rig_up(&rig, &(struct rig_options){0});
+        assert_int_equal(xenpv_mock_set_store_delay(rig.mock, 1, (uint32_t)table[i].delay),
+                         XENPV_OK);
+        assert_int_equal(xenpv_mock_set_conflicts(rig.mock, 1, table[i].conflicts), XENPV_OK);
+        rig_connect(&rig);
+        assert_int_equal(rig_read(&rig, 0, data, sizeof(data)), XENPV_OK);
+        rig_close(&rig);
+        rig_down(&rig);
+    }
+}
+
+/* A conflict that never ends: a bounded number of tries, then a clear error. */
+static void test_endless_conflict(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_up(&rig, &(struct rig_options){0});
+    assert_int_equal(xenpv_mock_set_conflicts(rig.mock, 1, UINT32_MAX), XENPV_OK);
+    assert_int_equal(xenpv_blk_connect(rig.blk, 0), XENPV_OK);
+    rig_until(&rig, XENPV_BLK_FAILED);
+    assert_int_equal(xenpv_blk_detail(rig.blk)->error, XENPV_EAGAIN);
+    assert_int_equal(rig_get(&rig, RIG_FRONTEND_PATH, "ring-ref"), -1);
+    rig_down(&rig);
+}
+
+/* Closing while a store call is still under way, at every step of connecting. */
+static void test_close_at_every_step(void **state)
+{
+    (void)state;
+    for (int steps = 0; steps < 60; steps++) {
+        struct rig rig;
+
+        rig_up(&rig, &(struct rig_options){0});
+        assert_int_equal(xenpv_mock_set_store_delay(rig.mock, 1, 3), XENPV_OK);
+        assert_int_equal(xenpv_blk_connect(rig.blk, 0), XENPV_OK);
+        for (int i = 0; i < steps; i++) {
+            rig_step(&rig);
+            xenpv_mock_advance(rig.mock, 1);
+        }
+        rig_close(&rig);
+        rig_connect(&rig);
+        rig_close(&rig);
+        rig_down(&rig);
+    }
+}
+
+/* A suspend at every step: all is forgotten, nothing is closed twice, and a new connect works. */
+static void test_suspend_at_every_step(void **state)
+{
+    (void)state;
+    for (int steps = 0; steps < 60; steps++) {
+        struct rig rig;
+        struct xenpv_completion done;
+
+        rig_up(&rig, &(struct rig_options){0});
+        assert_int_equal(xenpv_mock_set_store_delay(rig.mock, 1, 3), XENPV_OK);
+        assert_int_equal(xenpv_blk_connect(rig.blk, 0), XENPV_OK);
+        for (int i = 0; i < steps; i++) {
+            rig_step(&rig);
+            xenpv_mock_advance(rig.mock, 1);
+        }
+        assert_int_equal(xenpv_mock_suspend(rig.mock, 1), XENPV_OK);
+        for (int i = 0; i < 1000 && xenpv_blk_state(rig.blk) != XENPV_BLK_FAILED; i++) {
+            rig_step(&rig);
+            xenpv_blkq_poll(rig.q, &done, 1);
+            xenpv_mock_advance(rig.mock, 1);
+        }
+        assert_int_equal(xenpv_blk_detail(rig.blk)->error, XENPV_ESTALE);
+        rig_connect(&rig);
+        rig_close(&rig);
+        rig_down(&rig);
+    }
+}
+
+/* Looking changes nothing, whatever state both ends are in. */
+static void test_inspect(void **state)
+{
+    struct rig rig;
+    struct xenpv_blk_info info;
+
+    (void)state;
+    rig_up(&rig, &(struct rig_options){.no_backend = true});
+    hostile_offer(&rig);
+    rig_set(&rig, RIG_BACKEND_PATH, "state", "4");
+    rig_set(&rig, RIG_FRONTEND_PATH, "state", "4");
+    assert_int_equal(xenpv_blk_inspect(rig.blk, 0), XENPV_OK);
+    rig_until(&rig, XENPV_BLK_CLOSED);
+    xenpv_blk_info(rig.blk, &info);
+    assert_int_equal(info.bytes, 1 << 20);
+    assert_int_equal(info.frontend_state, 4);
+    assert_int_equal(info.backend_state, 4);
+    assert_string_equal(info.backend_path, RIG_BACKEND_PATH);
+    assert_int_equal(rig_get(&rig, RIG_FRONTEND_PATH, "state"), 4);
+    rig_down(&rig);
+}
+
+/* The toolstack takes the device away: the frontend closes, with all it had accepted ended. */
+static void test_unplug(void **state)
+{
+    struct rig rig;
+    uint8_t data[4096];
+    struct xenpv_iov iov = {data, sizeof(data)};
+    struct xenpv_completion done = {0};
+    int count = 0;
+
+    (void)state;
+    rig_up(&rig, &(struct rig_options){0});
+    rig_connect(&rig);
+    assert_int_equal(xenpv_blkq_readv(rig.q, 0, &iov, 1, &rig), XENPV_OK);
+    rig_set(&rig, RIG_BACKEND_PATH, "online", "0");
+    rig_set(&rig, RIG_BACKEND_PATH, "state", "5");
+    for (int i = 0; i < 1000 && xenpv_blk_state(rig.blk) != XENPV_BLK_FAILED; i++) {
+        rig_step(&rig);
+        count += xenpv_blkq_poll(rig.q, &done, 1) == 1;
+    }
+    assert_int_equal(count, 1);
+    assert_int_equal(done.status, XENPV_EPEER);
+    assert_int_equal(xenpv_blk_detail(rig.blk)->error, XENPV_EPEER);
+    assert_int_equal(rig_get(&rig, RIG_BACKEND_PATH, "state"), 6);
+    rig_down(&rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_previous_owner_died),
+        cmocka_unit_test(test_left_in_any_state),
+        cmocka_unit_test(test_all_pairs_of_states),
+        cmocka_unit_test(test_stuck),
+        cmocka_unit_test(test_slow_and_conflicting_store),
+        cmocka_unit_test(test_endless_conflict),
+        cmocka_unit_test(test_close_at_every_step),
+        cmocka_unit_test(test_suspend_at_every_step),
+        cmocka_unit_test(test_inspect),
+        cmocka_unit_test(test_unplug),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
