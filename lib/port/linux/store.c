@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+/* Store batches. libxenstore only knows blocking calls, so every batch ends inside ->start. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "linux.h"
+
+static const struct {
+    int error_number;
+    int error;
+} errors[] = {
+    {EINVAL, XENPV_EINVAL}, {ENOMEM, XENPV_ENOMEM}, {ENOENT, XENPV_ENOENT}, {EACCES, XENPV_EACCES},
+    {EPERM, XENPV_EACCES},  {EROFS, XENPV_EACCES},  {EEXIST, XENPV_EEXIST}, {EAGAIN, XENPV_EAGAIN},
+    {ENOSPC, XENPV_ENOSPC}, {E2BIG, XENPV_E2BIG},   {EBUSY, XENPV_EBUSY},   {ENOSYS, XENPV_ENOTSUP},
+    {EMFILE, XENPV_ENOMEM}, {ENFILE, XENPV_ENOMEM},
+};
+
+/* Any other number is what libxenstore has when its connection is gone, or xenstored when it is
+ * lost. */
+int xenpv_linux_store_error(struct xs_handle *store, int error_number)
+{
+    /*
+     * EINVAL is xenstored's answer to a malformed path, and libxenstore's own when the connection
+     * broke under a request. It has closed its descriptor then, and any further request fails.
+     */
+    if (error_number == EINVAL) {
+        char *path = xs_get_domain_path(store, 0);
+
+        if (!path)
+            return XENPV_ESTORE;
+        free(path);
+    }
+    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
+        if (errors[i].error_number == error_number)
+            return errors[i].error;
+    return XENPV_ESTORE;
+}
+
+/* Hands a value out: cut to the buffer, with its true length. */
+static int hand_out(struct xenpv_store_op *op, uint32_t at, const void *bytes, uint32_t length)
+{
+    uint32_t room = at < op->capacity ? op->capacity - at : 0;
+
+    if (room > length)
+        room = length;
+    if (room)
+        memcpy((char *)op->value + at, bytes, room);
+    op->length = at + length;
+    return op->length > op->capacity ? XENPV_E2BIG : 0;
+}
+
+static int read_value(struct xs_handle *store, xs_transaction_t transaction, const char *path,
+                      struct xenpv_store_op *op)
+{
+    unsigned length;
+    void *value = xs_read(store, transaction, path, &length);
+    int rc;
+
+    if (!value)
+        return xenpv_linux_store_error(store, errno);
+    rc = hand_out(op, 0, value, length);
+    free(value);
+    return rc;
+}
+
+static int list_names(struct xs_handle *store, xs_transaction_t transaction, const char *path,
+                      struct xenpv_store_op *op)
+{
+    unsigned count;
+    char **names = xs_directory(store, transaction, path, &count);
+    uint32_t at = 0;
+    int rc = 0;
+
+    if (!names)
+        return xenpv_linux_store_error(store, errno);
+    for (unsigned i = 0; i < count; i++) {
+        rc = hand_out(op, at, names[i], (uint32_t)strlen(names[i]) + 1);
+        at = op->length;
+    }
+    free(names);
+    return rc;
+}
+
+static int run_op(struct xs_handle *store, xs_transaction_t transaction, struct xenpv_store_op *op)
+{
+    char path[2 * XENPV_STORE_PATH_MAX];
+    int length = snprintf(path, sizeof(path), op->name ? "%s/%s" : "%s", op->dir, op->name);
+    bool done = false;
+
+    if (op->type == XENPV_STORE_READ || op->type == XENPV_STORE_LIST)
+        op->length = 0;
+    if (length < 0 || (size_t)length >= sizeof(path))
+        return XENPV_E2BIG;
+    switch (op->type) {
+    case XENPV_STORE_READ:
+        return read_value(store, transaction, path, op);
+    case XENPV_STORE_LIST:
+        return list_names(store, transaction, path, op);
+    case XENPV_STORE_WRITE:
+        done = xs_write(store, transaction, path, op->value, op->length);
+        break;
+    case XENPV_STORE_MKDIR:
+        done = xs_mkdir(store, transaction, path);
+        break;
+    case XENPV_STORE_RM:
+        done = xs_rm(store, transaction, path);
+        break;
+    default:
+        return XENPV_EINVAL;
+    }
+    return done ? 0 : xenpv_linux_store_error(store, errno);
+}
+
+static int run_alone(struct xs_handle *store, struct xenpv_store_batch *batch)
+{
+    int status = 0;
+
+    for (uint32_t i = 0; i < batch->count; i++) {
+        batch->ops[i].status = run_op(store, XBT_NULL, &batch->ops[i]);
+        if (batch->ops[i].status == XENPV_ESTORE)
+            status = XENPV_ESTORE;
+    }
+    return status;
+}
+
+/* In a transaction a failed read is an answer, unless it is the connection that failed. */
+static bool gives_up(const struct xenpv_store_op *op)
+{
+    bool reads = op->type == XENPV_STORE_READ || op->type == XENPV_STORE_LIST;
+
+    return op->status && (!reads || op->status == XENPV_ESTORE);
+}
+
+static int run_transaction(struct xs_handle *store, struct xenpv_store_batch *batch)
+{
+    xs_transaction_t transaction = xs_transaction_start(store);
+    int status = transaction == XBT_NULL ? xenpv_linux_store_error(store, errno) : 0;
+
+    for (uint32_t i = 0; i < batch->count; i++) {
+        struct xenpv_store_op *op = &batch->ops[i];
+
+        op->status = status ? status : run_op(store, transaction, op);
+        if (!status && gives_up(op))
+            status = op->status;
+    }
+    if (transaction == XBT_NULL)
+        return status;
+    if (!xs_transaction_end(store, transaction, status != 0) && !status)
+        status = xenpv_linux_store_error(store, errno);
+    return status;
+}
+
+static int start(void *ctx, struct xenpv_store_batch *batch)
+{
+    struct xenpv_linux *self = ctx;
+
+    batch->status =
+        batch->transaction ? run_transaction(self->store, batch) : run_alone(self->store, batch);
+    return 0;
+}
+
+static int check(void *ctx, struct xenpv_store_batch *batch)
+{
+    (void)ctx;
+    (void)batch;
+    return 0;
+}
+
+static void cancel(void *ctx, struct xenpv_store_batch *batch)
+{
+    (void)ctx;
+    (void)batch;
+}
+
+static xenpv_handle wait_handle(void *ctx)
+{
+    struct xenpv_linux *self = ctx;
+
+    return xs_fileno(self->store);
+}
+
+const struct xenpv_store_ops xenpv_linux_store_ops = {
+    .start = start,
+    .check = check,
+    .cancel = cancel,
+    .watch = xenpv_linux_watch,
+    .unwatch = xenpv_linux_unwatch,
+    .fired = xenpv_linux_fired,
+    .wait_handle = wait_handle,
+};

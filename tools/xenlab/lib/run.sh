@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# `xenlab run` and `xenlab shell`.
+
+run_options_help() {
+    cat <<'END'
+options:
+    --disk IMG          a raw image, written to in place; repeatable. xen-blkback exports it as vbd
+                        51712 (xvda), 51728 (xvdb), ... 51952, then 268439552, 268439808, ...
+                        An image without write permission is exported read-only.
+    --guest pv|pvh      run in an unprivileged guest with these disks, not in dom0
+    --put HOST:GUEST    copy a file in before CMD, with its mode; repeatable. No directories.
+    --get GUEST:HOST    copy a file out after CMD, with its mode; repeatable. No directories.
+    --timeout S         give up after S seconds, counted from the start of QEMU (default 600; 0: never)
+    --mem MB            dom0's memory (default 512)
+    --cpus N            dom0's virtual CPUs (default 1, which boots fastest on a busy host)
+    --xenpv PATH        the xenpv program to put in place (default: $XENPV, then build/tools/xenpv)
+    -v                  say what happens, on stderr
+END
+}
+
+run_help() {
+    cat <<'END'
+usage: xenlab run [OPTION]... -- CMD [ARG]...
+
+Boots Xen, runs CMD in dom0 or in a guest with stdin, stdout and stderr passed through byte for byte,
+and ends with CMD's status (128 + N when signal N ended it). CMD is not a shell line: use sh -c '...'.
+It is run as root in /root; GUEST names the machine where it runs. The run is over when CMD ends,
+whatever it left in the background; what was written to a disk is then in its image.
+
+END
+    run_options_help
+    cat <<'END'
+
+status: CMD's own, or
+    124  timed out: CMD was cut off, --get files were not fetched
+    125  the lab failed: bad usage, a missing image, a machine that does not boot, a --get that failed
+         after a CMD that did not; one line on stderr says why and where the log is
+    126, 127  CMD cannot be run, is not there
+
+The log (console of Xen, dom0 and QEMU) is $XENLAB_LOG, or a file in $XENLAB_CACHE/logs.
+
+examples:
+    xenlab run -- xl info
+    truncate -s 64M disk.img; xenlab run --disk disk.img -- xenpv ls
+    xenlab run --guest pv --disk a.img --disk b.img -- xenstore-ls device
+    xenlab run --put test.sh:/tmp/t --get /tmp/out:out -- sh /tmp/t
+    tar c src | xenlab run -- sh -c 'tar x && ls -l src'
+END
+}
+
+shell_help() {
+    cat <<'END'
+usage: xenlab shell [OPTION]...
+
+A terminal in dom0, or in a guest with --guest. There is no time-out unless one is given.
+
+END
+    run_options_help
+    cat <<'END'
+
+examples:
+    xenlab shell --disk disk.img
+    xenlab shell --guest pvh --put my-frontend:/root/my-frontend
+END
+}
+
+disks=() disk_modes=() copies=() guest='' dom0_mb=512 dom0_cpus=1 xenpv='' verbose=() crashed=0
+
+# parse_options SUBCOMMAND ARG...: sets the variables above, timeout, and command (what follows --).
+parse_options() {
+    local subcommand=$1 help="xenlab $1 --help"
+
+    shift
+    command=()
+    while (($#)); do
+        case $1 in
+        --disk | --guest | --put | --get | --timeout | --mem | --cpus | --xenpv)
+            (($# > 1)) || usage_error "$1 needs a value" "$help"
+            take_option "$1" "$2" "$help"
+            shift 2
+            ;;
+        -v)
+            verbose=(--verbose)
+            shift
+            ;;
+        --help | -h) "${subcommand}_help" && exit 0 ;;
+        --)
+            command=("${@:2}")
+            return
+            ;;
+        *) usage_error "not an option: $1" "$help" ;;
+        esac
+    done
+}
+
+# take_option NAME VALUE HELP
+take_option() {
+    local number
+
+    case $1 in
+    --disk) disks+=("$2") ;;
+    --put | --get)
+        [[ $2 == ?*:?* ]] || usage_error "$1 wants two names with a colon between them: $2" "$3"
+        copies+=("$1" "$2")
+        ;;
+    --guest)
+        [[ $2 == pv || $2 == pvh ]] || usage_error "--guest is pv or pvh, not $2" "$3"
+        guest=$2
+        ;;
+    --timeout | --mem | --cpus)
+        [[ $2 =~ ^[0-9]{1,7}$ ]] || usage_error "$1 wants a number, not $2" "$3"
+        number=$((10#$2))
+        case $1 in
+        --timeout) timeout=$number ;;
+        --mem) dom0_mb=$number ;;
+        --cpus) dom0_cpus=$number ;;
+        esac
+        ;;
+    --xenpv) xenpv=$2 ;;
+    esac
+}
+
+check_disks() {
+    local i image size
+
+    ((${#disks[@]} <= 256)) || fail "more than 256 disks"
+    for ((i = 0; i < ${#disks[@]}; i++)); do
+        image=${disks[i]}
+        [[ -e $image ]] || fail "no such image: $image"
+        [[ -f $image ]] || fail "not a regular file: $image"
+        [[ -r $image ]] || fail "cannot read $image"
+        size=$(stat -L -c %s -- "$image")
+        ((size > 0 && size % 512 == 0)) || fail "size of $image is $size bytes, not a multiple of 512"
+        disks[i]=$(realpath -- "$image")
+        disk_modes[i]=w
+        # root may write to a file that nobody has the permission to write to.
+        [[ -w $image && $(stat -L -c %A -- "$image") == *w* ]] || disk_modes[i]=r
+    done
+}
+
+check_copies() {
+    local i name
+
+    for ((i = 0; i < ${#copies[@]}; i += 2)); do
+        name=${copies[i + 1]}
+        if [[ ${copies[i]} == --put ]]; then
+            name=${name%:*}
+            [[ -f $name && -r $name ]] || fail "--put: not a readable file: $name"
+        else
+            name=${name#*:}
+            [[ -d $(dirname -- "$name") ]] || fail "--get: no such directory: $(dirname -- "$name")"
+            [[ ! -d $name ]] || fail "--get: a directory: $name"
+        fi
+    done
+}
+
+find_xenpv() {
+    local default=$lab_home/../../build/tools/xenpv
+
+    xenpv=${xenpv:-${XENPV:-}}
+    if [[ -n $xenpv ]]; then
+        [[ -f $xenpv && -x $xenpv ]] || fail "not a program: $xenpv"
+    elif [[ -f $default && -x $default ]]; then
+        xenpv=$default
+    elif [[ ${command[0]} == xenpv ]]; then
+        fail "no xenpv program: build it, or say where it is with --xenpv or \$XENPV"
+    fi
+}
+
+open_log() {
+    local old
+
+    log=${XENLAB_LOG:-}
+    if [[ -z $log ]]; then
+        mkdir -p "$cache/logs"
+        find "$cache/logs" -type f -printf '%T@ %p\n' | sort -rn | tail -n +20 | cut -d ' ' -f 2- |
+            while read -r old; do rm -f "$old"; done
+        log=$(mktemp "$cache/logs/$(date +%Y%m%d-%H%M%S).XXXX")
+    fi
+    log=$(realpath -- "$log")
+    : >"$log" || fail "cannot write the log $log"
+}
+
+cleanup() {
+    [[ -z ${client:-} ]] || kill -KILL "$client" 2>/dev/null || true
+    stop_qemu
+    rm -rf "$run_dir"
+}
+
+start_client() {
+    local steps=(--begin lab-attach --end sync)
+
+    if [[ -n $guest ]]; then
+        steps=(--begin "lab-run-guest $guest" --end sync --inner "unix:$run_dir/guest")
+    fi
+    setsid setpriv --pdeathsig KILL "$base/lab-client" --log "$log" --complaints "$run_dir/complaints" \
+        --timeout "$timeout" "${verbose[@]}" "${terminal[@]}" "${copies[@]}" "${steps[@]}" \
+        "unix:$run_dir/dom0" -- "${command[@]}" <&0 &
+    client=$!
+}
+
+# Waits for the client; sets status. QEMU never ends before it unless something is wrong.
+await_end() {
+    local ended
+
+    while [[ -n $client ]]; do
+        status=0
+        wait -n -p ended "$client" ${qemu:+"$qemu"} || status=$?
+        if [[ ${ended:-} == "$client" ]]; then
+            client=
+        elif [[ ${ended:-} == "${qemu:-none}" ]]; then
+            qemu= crashed=1
+            kill -TERM "$client" 2>/dev/null || true
+        fi
+    done
+    ((!crashed)) || status=125
+}
+
+# What the client could not do; and when the machine is to blame, the end of its log.
+report() {
+    local line machine=$crashed
+
+    ((!crashed)) || say "QEMU ended by itself"
+    while read -r line; do
+        say "$line"
+        [[ $line == --* || $status != 125 ]] || machine=1
+    done <"$run_dir/complaints"
+    ((!machine)) || tail -n 5 "$log" | sed "s/^/    /" >&2
+    [[ ! -s $run_dir/complaints ]] && ((!crashed)) || say "the log is $log"
+}
+
+run_machine() {
+    { true <&0; } 2>/dev/null || exec </dev/null
+    { true >&1; } 2>/dev/null || exec >/dev/null
+    check_disks
+    check_copies
+    find_xenpv
+    ensure_base
+    open_log
+    run_dir=$(mktemp -d "${TMPDIR:-/tmp}/xenlab.XXXXXX")
+    : >"$run_dir/complaints"
+    trap cleanup EXIT
+    trap "exit 129" HUP
+    trap "exit 130" INT
+    trap "exit 143" TERM
+    start_qemu
+    start_client
+    trap "" TSTP
+    for signal in INT TERM HUP WINCH; do
+        # shellcheck disable=SC2064 # the signal's name now, the process then
+        trap "kill -$signal \"\$client\" 2>/dev/null || true" "$signal"
+    done
+    await_end
+    report
+    exit "$status"
+}
+
+run_command() {
+    timeout=600 terminal=()
+    parse_options run "$@"
+    ((${#command[@]})) || usage_error "no command: it follows --" "xenlab run --help"
+    run_machine
+}
+
+shell_command() {
+    timeout=0 terminal=()
+    parse_options shell "$@"
+    ((${#command[@]} == 0)) || usage_error "shell runs no command" "xenlab shell --help"
+    command=(sh -l)
+    [[ ! -t 0 ]] || terminal=(--terminal)
+    run_machine
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/* xenpv info: one disk: both ends, what is offered, what is used of it, and why not more. */
+#include <inttypes.h>
+
+#include "complain.h"
+#include "json.h"
+#include "number.h"
+#include "vbd.h"
+
+struct view {
+    struct device device;
+    char name[16];
+    char holder[64];
+    struct xenpv_blk_info info;
+    struct xenpv_negotiation features[XENPV_BLK_FEATURES];
+    uint32_t feature_count;
+};
+
+static const char *const key_states[] = {
+    [XENPV_KEY_UNREAD] = "unread",
+    [XENPV_KEY_GOOD] = "good",
+    [XENPV_KEY_ABSENT] = "absent",
+    [XENPV_KEY_JUNK] = "junk",
+    [XENPV_KEY_OUT_OF_RANGE] = "out of range",
+};
+
+static const char *or_dash(const char *text)
+{
+    return text[0] ? text : "-";
+}
+
+/* -------------------------------------------------------------------------------------- text -- */
+
+static void print_size(const struct xenpv_blk_info *info)
+{
+    char size[SIZE_TEXT_MAX];
+
+    if (info->bytes == 0) {
+        printf("size       not published yet: a backend does so when a frontend connects\n");
+        return;
+    }
+    size_text(info->bytes, size);
+    printf("size       %" PRIu64 " bytes (%s), sectors of %u, physical %u\n", info->bytes, size,
+           info->sector_size, info->physical_sector_size);
+}
+
+/* A good value is shown bare; a bad one with what is wrong with it. */
+static void print_feature(const struct xenpv_negotiation *feature)
+{
+    char offered[64];
+
+    if (feature->status == XENPV_KEY_GOOD)
+        snprintf(offered, sizeof(offered), "%s", feature->offered);
+    else if (feature->status == XENPV_KEY_ABSENT)
+        snprintf(offered, sizeof(offered), "-");
+    else
+        snprintf(offered, sizeof(offered), "%s (%s)", feature->offered,
+                 key_states[feature->status]);
+    printf("%-30s  %-10s  %4" PRIu64 "  %s\n", feature->key, offered, feature->chosen,
+           feature->why);
+}
+
+static void print_text(const struct view *view)
+{
+    const struct xenpv_blk_info *info = &view->info;
+
+    printf("%s (%s)\n", view->device.name, view->name);
+    printf("holder     %s\n", or_dash(view->holder));
+    printf("frontend   %u %s  %s\n", info->frontend_state,
+           xenpv_bus_state_name(info->frontend_state), info->frontend_path);
+    printf("backend    %u %s  %s (domain %u)\n", info->backend_state,
+           xenpv_bus_state_name(info->backend_state), info->backend_path, info->backend_id);
+    printf("type       %s%s, %s\n", info->device_type[0] ? info->device_type : "disk",
+           info->removable ? ", removable" : "", info->readonly ? "read-only" : "read-write");
+    print_size(info);
+    printf("\n%-30s  %-10s  %4s  %s\n", "FEATURE", "OFFERED", "USED", "WHY NOT MORE");
+    for (uint32_t i = 0; i < view->feature_count; i++)
+        print_feature(&view->features[i]);
+}
+
+/* -------------------------------------------------------------------------------------- JSON -- */
+
+static void print_end_json(const char *end, const char *path, uint32_t state)
+{
+    json_open(end, '{');
+    json_text("path", path);
+    json_number("state", state);
+    json_text("state_name", xenpv_bus_state_name(state));
+}
+
+static void print_disk_json(const struct xenpv_blk_info *info)
+{
+    json_text("type", info->device_type);
+    if (info->bytes)
+        json_number("bytes", info->bytes);
+    else
+        json_null("bytes");
+    json_number("sector_size", info->sector_size);
+    json_number("physical_sector_size", info->physical_sector_size);
+    json_bool("readonly", info->readonly);
+    json_bool("removable", info->removable);
+    json_bool("cdrom", info->cdrom);
+    json_bool("flush", info->can_flush);
+}
+
+static void print_feature_json(const struct xenpv_negotiation *feature)
+{
+    json_open(NULL, '{');
+    json_text("key", feature->key);
+    json_text("status", key_states[feature->status]);
+    json_text("offered", feature->offered);
+    json_number("used", feature->chosen);
+    json_text("why_not_more", feature->why);
+    json_close('}');
+}
+
+static void print_json(const struct view *view)
+{
+    const struct xenpv_blk_info *info = &view->info;
+
+    json_open(NULL, '{');
+    json_text("device", view->device.name);
+    json_text("name", view->name);
+    json_text("holder", view->holder);
+    print_end_json("frontend", info->frontend_path, info->frontend_state);
+    json_close('}');
+    print_end_json("backend", info->backend_path, info->backend_state);
+    json_number("domain", info->backend_id);
+    json_close('}');
+    print_disk_json(info);
+    json_open("features", '[');
+    for (uint32_t i = 0; i < view->feature_count; i++)
+        print_feature_json(&view->features[i]);
+    json_close(']');
+    json_close('}');
+}
+
+/* --------------------------------------------------------------------------------------- run -- */
+
+/* Prints while the device still is there: the view points into it. */
+static int show(struct vbd *vbd, bool json)
+{
+    struct view view = {.device = vbd->device};
+    int status = vbd_inspect(vbd);
+
+    if (status != STATUS_DONE)
+        return status;
+    xenpv_vbd_name(view.device.id, view.name);
+    machine_holder(vbd->machine, "vbd", view.device.id, view.holder, sizeof(view.holder));
+    xenpv_blk_info(vbd->blk, &view.info);
+    view.feature_count = xenpv_blk_negotiation(vbd->blk, view.features);
+    if (json)
+        print_json(&view);
+    else
+        print_text(&view);
+    return STATUS_DONE;
+}
+
+static int run(const struct options *options, int count, char **arguments)
+{
+    struct machine *machine;
+    struct device device;
+    struct vbd vbd;
+    int status;
+
+    (void)count;
+    if (!device_parse_disk(arguments[0], &device))
+        return STATUS_USAGE;
+    status = machine_open(options, MACHINE_STORE, &machine);
+    if (status != STATUS_DONE)
+        return status;
+    status = vbd_make(&vbd, machine, &device);
+    if (status == STATUS_DONE)
+        status = show(&vbd, options->json);
+    return machine_close(machine, vbd_close(&vbd, status));
+}
+
+const struct command info_commands[] = {
+    {.name = "info",
+     .arguments = "vbd/NUMBER",
+     .summary = "show one disk: what is offered, what is used, and why not more",
+     .help = "Shows both ends of the device, its holder, the disk's properties, and each feature\n"
+             "that its backend offers, with what xenpv uses of it. Changes nothing.\n",
+     .least = 1,
+     .most = 1,
+     .run = run},
+    {.name = NULL},
+};

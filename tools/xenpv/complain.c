@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+#include "complain.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "progress.h"
+
+/* A file's name may hold anything, a line break too. */
+static void keep_to_one_line(char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < ' ' || *text == 0x7f)
+            *text = '?';
+}
+
+static void PRINTF_LIKE(1, 0) write_line(const char *format, va_list arguments)
+{
+    char line[1024];
+
+    vsnprintf(line, sizeof(line), format, arguments);
+    keep_to_one_line(line);
+    progress_clear();
+    fprintf(stderr, "xenpv: %s\n", line);
+}
+
+int complain(int status, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    write_line(format, arguments);
+    va_end(arguments);
+    return status;
+}
+
+void remark(const struct options *options, const char *format, ...)
+{
+    va_list arguments;
+
+    if (!options->verbose)
+        return;
+    va_start(arguments, format);
+    write_line(format, arguments);
+    va_end(arguments);
+}
+
+int status_of_error(int error)
+{
+    switch (error) {
+    case XENPV_EACCES:
+    case XENPV_ENOMEM:
+    case XENPV_ENOGRANT:
+    case XENPV_ENOPORT:
+    case XENPV_ESTORE:
+    case XENPV_ENOXEN:
+        return STATUS_ENVIRONMENT;
+    default:
+        return STATUS_FAILED;
+    }
+}
+
+/* What a user can do about it; "" where nothing sensible can be said. */
+static const char *advice(int error)
+{
+    switch (error) {
+    case XENPV_ETIMEDOUT:
+        return "; is the backend alive? 'xl block-list' and its log in the backend domain tell, "
+               "--timeout gives it longer";
+    case XENPV_EACCES:
+        return "; run as root";
+    case XENPV_ENOGRANT:
+        return "; Linux limits them in /sys/module/xen_gntalloc/parameters/limit";
+    default:
+        return "";
+    }
+}
+
+/* "KEY is FOUND, expected EXPECTED", as far as there is a key and a finding. */
+static void describe_finding(const struct xenpv_detail *detail, char *text, size_t bytes)
+{
+    const char *expected = detail->expected ? detail->expected : "";
+
+    if (detail->key[0])
+        snprintf(text, bytes, ": %s is %s%s%s", detail->key, detail->found,
+                 expected[0] ? ", expected " : "", expected);
+    else if (detail->check)
+        snprintf(text, bytes, ": found %s (queue %u, ring index %u), but %s", detail->found,
+                 detail->queue, detail->index, xenpv_check_text(detail->check));
+    else
+        text[0] = '\0';
+}
+
+int complain_of_device(const char *device, const struct xenpv_detail *detail, uint64_t waited_ms,
+                       const char *note)
+{
+    char finding[256], waited[48] = "";
+
+    if (detail->error == XENPV_ENOENT)
+        return complain(STATUS_FAILED,
+                        "%s: there is no such device (%s is missing); 'xenpv list' shows those "
+                        "there are",
+                        device, detail->key);
+    describe_finding(detail, finding, sizeof(finding));
+    if (detail->error == XENPV_ETIMEDOUT)
+        snprintf(waited, sizeof(waited), " after %" PRIu64 " ms", waited_ms);
+    return complain(status_of_error(detail->error), "%s: %s%s: %s%s%s%s", device,
+                    detail->step ? detail->step : "using it", finding,
+                    xenpv_error_text(detail->error), waited, advice(detail->error), note);
+}

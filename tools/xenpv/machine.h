@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The machine a command works on: a Xen guest of which we are a process, or a mock with our own
+ * backends in it. All waiting happens here. What fails has been complained of by the time it is
+ * answered, and the answer is an exit status.
+ */
+#ifndef XENPV_MACHINE_H
+#define XENPV_MACHINE_H
+
+#include <xenpv/port.h>
+
+#include "cli.h"
+#include "os.h"
+
+struct machine;
+
+struct machine_ops {
+    uint64_t (*now)(struct machine *machine);
+    void (*wait)(struct machine *machine, const struct os_wait *waits, unsigned count,
+                 uint64_t deadline);
+    int (*claim)(struct machine *machine, const char *class_name, uint32_t id);
+    void (*holder)(struct machine *machine, const char *class_name, uint32_t id, char *text,
+                   size_t bytes);
+    int (*close)(struct machine *machine);
+};
+
+struct machine {
+    struct xenpv_port port;
+    const struct options *options;
+    const struct machine_ops *ops;
+};
+
+enum machine_need {
+    MACHINE_STORE,   /* to look only: the port has the store calls alone */
+    MACHINE_DEVICES, /* to connect to devices */
+};
+
+int machine_open(const struct options *options, enum machine_need need, struct machine **machine);
+
+/* Returns `status`, or what went wrong in closing if that is STATUS_DONE. */
+int machine_close(struct machine *machine, int status);
+
+/* Milliseconds of the clock that the devices of this machine live by. */
+uint64_t machine_now(struct machine *machine);
+
+/*
+ * Until something may have moved: a handle is ready, the store has news, the deadline (of
+ * machine_now) has passed, or a signal asks us to end.
+ */
+void machine_wait(struct machine *machine, const struct os_wait *waits, unsigned count,
+                  uint64_t deadline);
+
+/* Makes the device ours until the machine is closed, one at most; with the option, from others. */
+int machine_claim(struct machine *machine, const char *class_name, uint32_t id);
+
+/* Who holds the device now; "" when nobody does. */
+void machine_holder(struct machine *machine, const char *class_name, uint32_t id, char *text,
+                    size_t bytes);
+
+/* The two there are. */
+int machine_open_linux(const struct options *options, enum machine_need need,
+                       struct machine **machine);
+int machine_open_mock(const struct options *options, struct machine **machine);
+
+#endif

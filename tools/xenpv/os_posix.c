@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef _WIN32
+#include "os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* A pipe that is ready for writing has room for this much at least. */
+#define PIECE 4096u
+
+static const int stop_signals[] = {SIGINT, SIGTERM, SIGHUP};
+#define STOP_SIGNALS (sizeof(stop_signals) / sizeof(stop_signals[0]))
+
+static volatile sig_atomic_t stop_signal;
+static int stop_pipe[2] = {-1, -1}; /* readable once a signal came: no wait can miss it */
+
+static void on_stop(int number)
+{
+    int saved = errno;
+
+    stop_signal = number;
+    for (size_t i = 0; i < STOP_SIGNALS; i++)
+        signal(stop_signals[i], SIG_DFL);
+    if (write(stop_pipe[1], "", 1) < 0) {
+        /* Then the pipe is full, or there is none: nothing to do about it here. */
+    }
+    errno = saved;
+}
+
+void os_setup(void)
+{
+    struct sigaction action = {.sa_handler = on_stop};
+
+    signal(SIGPIPE, SIG_IGN);
+    if (pipe(stop_pipe) == 0)
+        for (int end = 0; end < 2; end++)
+            fcntl(stop_pipe[end], F_SETFD, FD_CLOEXEC);
+    sigfillset(&action.sa_mask);
+    for (size_t i = 0; i < STOP_SIGNALS; i++) {
+        struct sigaction old;
+
+        /* nohup and a shell's background jobs ignore some of them, and so do we then. */
+        sigaction(stop_signals[i], NULL, &old);
+        if (old.sa_handler != SIG_IGN)
+            sigaction(stop_signals[i], &action, NULL);
+    }
+}
+
+int os_stop_signal(void)
+{
+    return stop_signal;
+}
+
+uint64_t os_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+void *os_alloc(size_t bytes, size_t align)
+{
+    void *memory;
+
+    if (align < sizeof(void *))
+        align = sizeof(void *);
+    return posix_memalign(&memory, align, bytes) ? NULL : memory;
+}
+
+void os_free(void *memory)
+{
+    free(memory);
+}
+
+void os_wait(const struct os_wait *waits, unsigned count, uint64_t ms)
+{
+    struct pollfd fds[OS_WAITS_MAX + 1];
+    nfds_t used = 0;
+
+    /* Once stopped we close down, and that waits for the device only. */
+    if (!stop_signal)
+        fds[used++] = (struct pollfd){.fd = stop_pipe[0], .events = POLLIN};
+    for (unsigned i = 0; i < count; i++)
+        if (waits[i].handle != XENPV_NO_HANDLE)
+            fds[used++] = (struct pollfd){.fd = (int)waits[i].handle,
+                                          .events = waits[i].writing ? POLLOUT : POLLIN};
+    poll(fds, used, ms > INT_MAX ? (ms == UINT64_MAX ? -1 : INT_MAX) : (int)ms);
+}
+
+/* ------------------------------------------------------------------------------------- files -- */
+
+static bool is_seekable(int fd)
+{
+    struct stat about;
+
+    return fstat(fd, &about) == 0 && (S_ISREG(about.st_mode) || S_ISBLK(about.st_mode));
+}
+
+int os_open_input(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat about;
+
+    if (fd >= 0 && fstat(fd, &about) == 0 && S_ISDIR(about.st_mode)) {
+        close(fd);
+        errno = EISDIR;
+        return -1;
+    }
+    return fd;
+}
+
+int os_open_output(const char *path)
+{
+    return open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+}
+
+int os_close(int fd)
+{
+    return close(fd);
+}
+
+bool os_size(int fd, uint64_t *bytes)
+{
+    off_t here, end;
+
+    if (!is_seekable(fd))
+        return false;
+    here = lseek(fd, 0, SEEK_CUR);
+    end = lseek(fd, 0, SEEK_END);
+    lseek(fd, here, SEEK_SET);
+    *bytes = end > here ? (uint64_t)(end - here) : 0;
+    /* Files of the kernel's own, as in /proc, say 0 and hold more. */
+    return end > 0;
+}
+
+bool os_ready(int fd, bool writing)
+{
+    struct pollfd ready = {.fd = fd, .events = writing ? POLLOUT : POLLIN};
+
+    return poll(&ready, 1, 0) == 1;
+}
+
+ptrdiff_t os_read(int fd, void *to, size_t bytes)
+{
+    return read(fd, to, bytes);
+}
+
+ptrdiff_t os_write(int fd, const void *from, size_t bytes)
+{
+    if (bytes > PIECE && !is_seekable(fd))
+        bytes = PIECE;
+    return write(fd, from, bytes);
+}
+
+bool os_is_terminal(int fd)
+{
+    return isatty(fd);
+}
+
+void os_describe(const char *path, char text[48])
+{
+    struct stat about;
+
+    if (stat(path, &about) != 0)
+        snprintf(text, 48, "not there");
+    else if (S_ISDIR(about.st_mode))
+        snprintf(text, 48, "a directory");
+    else if (S_ISREG(about.st_mode))
+        snprintf(text, 48, "a file of %jd bytes", (intmax_t)about.st_size);
+    else
+        snprintf(text, 48, "a special file");
+}
+
+#else
+typedef int os_posix_unused;
+#endif

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/* Windows has only the mock here, so nothing is ever waited for but files and pipes, and their
+ * calls may block. */
+#ifdef _WIN32
+#include "os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <io.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <windows.h>
+
+static volatile sig_atomic_t stop_signal;
+
+static void on_stop(int number)
+{
+    stop_signal = number; /* the C library has restored the default */
+}
+
+void os_setup(void)
+{
+    for (int fd = OS_STDIN; fd <= OS_STDERR; fd++)
+        _setmode(fd, _O_BINARY);
+    signal(SIGINT, on_stop);
+    signal(SIGTERM, on_stop);
+}
+
+int os_stop_signal(void)
+{
+    return stop_signal;
+}
+
+uint64_t os_now(void)
+{
+    return GetTickCount64();
+}
+
+void *os_alloc(size_t bytes, size_t align)
+{
+    return _aligned_malloc(bytes, align);
+}
+
+void os_free(void *memory)
+{
+    _aligned_free(memory);
+}
+
+void os_wait(const struct os_wait *waits, unsigned count, uint64_t ms)
+{
+    (void)waits;
+    (void)count;
+    (void)ms;
+}
+
+int os_open_input(const char *path)
+{
+    return _open(path, _O_RDONLY | _O_BINARY);
+}
+
+int os_open_output(const char *path)
+{
+    return _open(path, _O_WRONLY | _O_CREAT | _O_TRUNC | _O_BINARY, _S_IREAD | _S_IWRITE);
+}
+
+int os_close(int fd)
+{
+    return _close(fd);
+}
+
+bool os_size(int fd, uint64_t *bytes)
+{
+    struct _stat64 about;
+    int64_t here;
+
+    if (_fstat64(fd, &about) != 0 || (about.st_mode & _S_IFMT) != _S_IFREG)
+        return false;
+    here = _telli64(fd);
+    *bytes = about.st_size > here ? (uint64_t)(about.st_size - here) : 0;
+    return true;
+}
+
+bool os_ready(int fd, bool writing)
+{
+    (void)fd;
+    (void)writing;
+    return true;
+}
+
+ptrdiff_t os_read(int fd, void *to, size_t bytes)
+{
+    return _read(fd, to, (unsigned)bytes);
+}
+
+/* The C library says EINVAL where nobody reads a pipe any more. */
+ptrdiff_t os_write(int fd, const void *from, size_t bytes)
+{
+    ptrdiff_t done = _write(fd, from, (unsigned)bytes);
+
+    if (done < 0 && errno == EINVAL && _doserrno == ERROR_NO_DATA)
+        errno = EPIPE;
+    return done;
+}
+
+bool os_is_terminal(int fd)
+{
+    return _isatty(fd) != 0;
+}
+
+void os_describe(const char *path, char text[48])
+{
+    struct _stat64 about;
+
+    if (_stat64(path, &about) != 0)
+        snprintf(text, 48, "not there");
+    else if ((about.st_mode & _S_IFMT) == _S_IFDIR)
+        snprintf(text, 48, "a directory");
+    else
+        snprintf(text, 48, "a file of %lld bytes", (long long)about.st_size);
+}
+
+#else
+typedef int os_windows_unused;
+#endif

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+#include "store.h"
+
+#include <stdlib.h>
+
+#define CONFLICT_MS 5u /* before a transaction is run again */
+
+static uint64_t deadline_of(struct machine *machine)
+{
+    uint32_t timeout = machine->options->timeout_ms;
+
+    return timeout ? machine_now(machine) + timeout : UINT64_MAX;
+}
+
+/* Once, until it has ended. */
+static int run_once(struct machine *machine, struct xenpv_store_batch *batch, uint64_t deadline)
+{
+    const struct xenpv_port *port = &machine->port;
+    int answer = port->store->start(port->ctx, batch);
+
+    while (answer == XENPV_PENDING) {
+        if (os_stop_signal() || machine_now(machine) >= deadline) {
+            port->store->cancel(port->ctx, batch);
+            return XENPV_ETIMEDOUT;
+        }
+        machine_wait(machine, NULL, 0, deadline);
+        answer = port->store->check(port->ctx, batch);
+    }
+    return batch->status;
+}
+
+int store_run(struct machine *machine, struct xenpv_store_op *ops, uint32_t count, bool transaction)
+{
+    uint64_t deadline = deadline_of(machine);
+    int error;
+
+    do {
+        struct xenpv_store_batch batch = {.ops = ops, .count = count, .transaction = transaction};
+
+        error = run_once(machine, &batch, deadline);
+        if (error == XENPV_EAGAIN)
+            machine_wait(machine, NULL, 0, machine_now(machine) + CONFLICT_MS);
+    } while (error == XENPV_EAGAIN && !os_stop_signal() && machine_now(machine) < deadline);
+    return error;
+}
+
+int store_get(struct machine *machine, enum xenpv_store_type type, const char *path, char **value,
+              uint32_t *length)
+{
+    uint32_t capacity = XENPV_STORE_VALUE_MAX;
+    struct xenpv_store_op op;
+    char *buffer = NULL;
+    int error;
+
+    /* A list may be longer than a value, and may grow between two looks. */
+    do {
+        char *larger = realloc(buffer, (size_t)capacity + 1);
+
+        if (!larger) {
+            free(buffer);
+            return XENPV_ENOMEM;
+        }
+        buffer = larger;
+        op = (struct xenpv_store_op){
+            .type = type, .dir = path, .value = buffer, .capacity = capacity};
+        error = store_run(machine, &op, 1, false);
+        error = error ? error : op.status;
+        capacity = op.length;
+    } while (error == XENPV_E2BIG);
+    if (error) {
+        free(buffer);
+        return error;
+    }
+    buffer[op.length] = '\0';
+    *value = buffer;
+    *length = op.length;
+    return XENPV_OK;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* Batches of store operations, waited for. */
+#ifndef XENPV_TOOL_STORE_H
+#define XENPV_TOOL_STORE_H
+
+#include "machine.h"
+
+/*
+ * Runs operations; every one's status tells how it fared. 0, or why nothing can be said of any; a
+ * transaction that meets conflicts is run again, for as long as --timeout says.
+ */
+int store_run(struct machine *machine, struct xenpv_store_op *ops, uint32_t count,
+              bool transaction);
+
+/*
+ * The value of a node, or its children's names, each with its NUL: `*value` is to be freed, and has
+ * a NUL behind its `*length` bytes. An error of the store, or XENPV_ENOMEM.
+ */
+int store_get(struct machine *machine, enum xenpv_store_type type, const char *path, char **value,
+              uint32_t *length);
+
+#endif
