@@ -1,6 +1,7 @@
 # Xen's user-space libraries, through pkg-config. Without them only the mock is there.
+option(XENPV_XEN_LIBRARIES "Use the Xen libraries where they are found" ON)
 set(XENPV_XEN OFF)
-if(CMAKE_SYSTEM_NAME STREQUAL "Linux" AND NOT CMAKE_CROSSCOMPILING)
+if(XENPV_XEN_LIBRARIES AND CMAKE_SYSTEM_NAME STREQUAL "Linux" AND NOT CMAKE_CROSSCOMPILING)
     find_package(PkgConfig)
     if(PkgConfig_FOUND)
         pkg_check_modules(XEN IMPORTED_TARGET xenstore xengnttab xenevtchn xencontrol)

@@ -115,7 +115,8 @@ static void take_info(const struct xenpv_blk *blk, struct xenpv_blk_info *info)
     info->sector_size = (uint32_t)size;
     info->physical_sector_size = (uint32_t)(physical ? physical : size);
     info->bytes = answer(blk, ANSWER_SECTORS)->number * XENPV_BLKIF_SECTOR;
-    info->bytes -= size ? info->bytes % size : 0;
+    if (power_of_two(size))
+        info->bytes &= ~(size - 1);
     info->cdrom = (flags & XENPV_VDISK_CDROM) != 0;
     info->removable = (flags & XENPV_VDISK_REMOVABLE) != 0;
     info->readonly = (flags & XENPV_VDISK_READONLY) != 0;

@@ -83,7 +83,7 @@ struct xenpv_blkq {
     uint32_t event_port;
     bool has_port;
     uint64_t bytes; /* of the disk */
-    uint32_t unit;  /* sector size */
+    uint32_t unit;  /* sector size, a power of two */
 
     struct blk_slot slots[BLK_SLOTS_MAX];
     uint32_t free_slot[BLK_SLOTS_MAX], free_slots;

@@ -66,18 +66,18 @@ static void skip_cursor(const struct blk_operation *operation, struct cursor *cu
 static void choose_chunk(const struct xenpv_blkq *q, const struct blk_operation *operation,
                          struct blk_slot *slot)
 {
-    uint64_t unit = q->unit;
-    uint64_t begin = operation->sent - operation->sent % unit;
-    uint64_t limit = BLK_CHUNK_MAX - BLK_CHUNK_MAX % unit;
+    uint64_t unit = q->unit, mask = unit - 1;
+    uint64_t begin = operation->sent & ~mask;
+    uint64_t limit = BLK_CHUNK_MAX & ~mask;
     uint64_t left = operation->end - begin;
-    uint64_t length = (left + unit - 1) / unit * unit;
+    uint64_t length = (left + mask) & ~mask;
 
     slot->skip = (uint32_t)(operation->sent - begin);
     slot->overlay = operation->op == XENPV_BLKIF_WRITE && (slot->skip || left < unit);
     if (slot->overlay)
         length = unit;
     else if (operation->op == XENPV_BLKIF_WRITE)
-        length = left - left % unit;
+        length = left & ~mask;
     if (length > limit)
         length = limit;
     slot->sector = begin / XENPV_BLKIF_SECTOR;

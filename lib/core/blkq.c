@@ -191,10 +191,10 @@ static void violated(struct xenpv_blkq *q, uint32_t check, uint32_t index, uint6
 static bool overlaps(const struct xenpv_blkq *q, uint64_t begin, uint64_t end,
                      const struct blk_operation *other)
 {
-    uint64_t unit = q->unit;
+    uint64_t mask = q->unit - 1;
 
-    return begin / unit * unit < (other->end + unit - 1) / unit * unit &&
-           other->offset / unit * unit < (end + unit - 1) / unit * unit;
+    return (begin & ~mask) < ((other->end + mask) & ~mask) &&
+           (other->offset & ~mask) < ((end + mask) & ~mask);
 }
 
 /*
@@ -268,7 +268,7 @@ static int transfer(struct xenpv_blkq *q, uint8_t op, uint64_t offset, const str
                                    .count = count,
                                    .op = op,
                                    .partial = op == XENPV_BLKIF_WRITE &&
-                                              (offset % q->unit || (offset + bytes) % q->unit),
+                                              ((offset | bytes) & (q->unit - 1)) != 0,
                                    .user = user,
                                    .offset = offset,
                                    .end = offset + bytes,

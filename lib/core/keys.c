@@ -9,7 +9,7 @@ bool xenpv_parse_number(const char *bytes, uint32_t length, uint64_t *number)
         return false;
     for (uint32_t i = 0; i < length; i++) {
         uint64_t digit = (uint64_t)(unsigned char)bytes[i] - '0';
-        if (digit > 9 || sum > (UINT64_MAX - digit) / 10)
+        if (digit > 9 || sum > UINT64_MAX / 10 || sum * 10 > UINT64_MAX - digit)
             return false;
         sum = sum * 10 + digit;
     }
@@ -17,14 +17,28 @@ bool xenpv_parse_number(const char *bytes, uint32_t length, uint64_t *number)
     return true;
 }
 
+/* Divides by ten in 16-bit steps, for a 64-bit division is a library call on 32-bit machines. */
+static uint64_t divide_by_ten(uint64_t number, uint32_t *remainder)
+{
+    uint64_t quotient = 0;
+
+    *remainder = 0;
+    for (int shift = 48; shift >= 0; shift -= 16) {
+        uint32_t part = *remainder << 16 | (uint32_t)(number >> shift & 0xffff);
+        quotient = quotient << 16 | part / 10;
+        *remainder = part % 10;
+    }
+    return quotient;
+}
+
 uint32_t xenpv_format_number(uint64_t number, char text[21])
 {
     char reversed[20];
-    uint32_t digits = 0;
+    uint32_t digits = 0, digit;
 
     do {
-        reversed[digits++] = (char)('0' + number % 10);
-        number /= 10;
+        number = divide_by_ten(number, &digit);
+        reversed[digits++] = (char)('0' + digit);
     } while (number);
     for (uint32_t i = 0; i < digits; i++)
         text[i] = reversed[digits - 1 - i];

@@ -184,7 +184,7 @@ static void check_watch(void)
     struct xenpv_port other;
     char value[] = "x";
     uint32_t length = 1;
-    int one, two;
+    int one = 0, two = 0;
 
     if (xenpv_linux_open_store(&other_handle, &other, NULL)) {
         check(false, "a second connection");
@@ -496,7 +496,7 @@ static int survive(void)
     struct xenpv_grant_region region = {.pages = 1, .refs = &ref};
     xenpv_handle old_fd;
     bool apart = true, alive = true;
-    int cookie;
+    int cookie = 0;
 
     if (xenpv_linux_open(&handle, &port, NULL))
         return 1;

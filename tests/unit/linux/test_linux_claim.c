@@ -271,14 +271,19 @@ static void test_wrong_number_in_the_file(void **state)
 static void test_untrusted_lock_files(void **state)
 {
     struct xenpv_linux_error error = {""};
+    char other_path[104];
     struct xenpv_linux_claim *claim;
 
     (void)state;
+    /* Another lock of our own is as good a file as there is, but for the way to it. */
+    snprintf(other_path, sizeof(other_path), "%s.other", lock_path);
+    close(open(other_path, O_CREAT | O_WRONLY, 0644));
     unlink(lock_path);
-    assert_int_equal(symlink("/dev/null", lock_path), 0);
+    assert_int_equal(symlink(other_path, lock_path), 0);
     assert_int_equal(xenpv_linux_claim(class_name, 7, true, 50, &claim, &error), XENPV_EACCES);
     assert_non_null(strstr(error.text, lock_path));
     assert_holder("");
+    unlink(other_path);
     unlink(lock_path);
     assert_int_equal(mkfifo(lock_path, 0600), 0);
     assert_int_equal(xenpv_linux_claim(class_name, 7, true, 50, &claim, &error), XENPV_EACCES);

@@ -255,7 +255,7 @@ static void test_lost_connection(void **state)
         {.type = XENPV_STORE_READ, .dir = "/1"},
         {.type = XENPV_STORE_MKDIR, .dir = "/2"},
     };
-    int cookie;
+    int cookie = 0;
 
     (void)state;
     xenstored_hang_up(server);
@@ -267,6 +267,19 @@ static void test_lost_connection(void **state)
     assert_int_equal(port.store->watch(port.ctx, "/w", &cookie), XENPV_ESTORE);
     assert_false(port.store->fired(port.ctx, &cookie));
     assert_int_equal(port.sys->generation(port.ctx), 0);
+}
+
+/* A connection that breaks under a request looks to libxenstore like a malformed one. */
+static void test_connection_breaks_under_request(void **state)
+{
+    struct xenpv_store_op op = {.type = XENPV_STORE_MKDIR, .dir = "/1"};
+    int cookie = 0;
+
+    (void)state;
+    assert_int_equal(port.store->watch(port.ctx, "/w", &cookie), 0);
+    xenstored_hang_up_on(server, XS_MKDIR);
+    assert_int_equal(run_batch(&op, 1, false), XENPV_ESTORE);
+    assert_int_equal(op.status, XENPV_ESTORE);
 }
 
 /* ----------------------------------------------------------------------------------- watches -- */
@@ -298,7 +311,7 @@ static void settle(const void *cookie)
 static void test_watch(void **state)
 {
     struct pollfd fd = {.fd = (int)port.store->wait_handle(port.ctx), .events = POLLIN};
-    int one, two;
+    int one = 0, two = 0;
 
     (void)state;
     assert_int_equal(port.store->watch(port.ctx, "/1", &one), 0);
@@ -325,12 +338,23 @@ static void test_watch(void **state)
     port.store->unwatch(port.ctx, "/2", &two);
 }
 
+static void test_new_watch_has_fired(void **state)
+{
+    int cookie = 0;
+
+    (void)state;
+    xenstored_keep_quiet(server);
+    assert_int_equal(port.store->watch(port.ctx, "/1", &cookie), 0);
+    assert_true(port.store->fired(port.ctx, &cookie));
+    assert_false(port.store->fired(port.ctx, &cookie));
+}
+
 /* An event still queued for a watch that was removed does not fire its successor of the same
  * cookie. */
 static void test_stale_event(void **state)
 {
     struct pollfd fd = {.fd = (int)port.store->wait_handle(port.ctx), .events = POLLIN};
-    int cookie;
+    int cookie = 0;
 
     (void)state;
     assert_int_equal(port.store->watch(port.ctx, "/1", &cookie), 0);
@@ -346,7 +370,7 @@ static void test_stale_event(void **state)
 
 static void test_watch_quota(void **state)
 {
-    int cookie;
+    int cookie = 0;
 
     (void)state;
     xenstored_refuse(server, XS_WATCH, "E2BIG");
@@ -432,6 +456,8 @@ int main(void)
         TEST(test_transaction_conflict),
         TEST(test_transaction_refused),
         TEST(test_lost_connection),
+        TEST(test_connection_breaks_under_request),
+        TEST(test_new_watch_has_fired),
         TEST(test_watch),
         TEST(test_stale_event),
         TEST(test_watch_quota),

@@ -24,7 +24,7 @@
 #define WATCHES     16
 
 struct answer {
-    bool error;
+    bool error, none;
     unsigned length;
     char bytes[XENSTORE_PAYLOAD_MAX];
 };
@@ -43,6 +43,7 @@ struct xenstored {
     struct watch watches[WATCHES];
     char domid[16];
     unsigned domid_reads;
+    bool quiet;
     char requests[4096], handed_out[4096];
 };
 
@@ -95,7 +96,8 @@ static void add_watch(struct xenstored *store, int fd, const char *path)
         watch->fd = fd;
         snprintf(watch->path, sizeof(watch->path), "%.63s", path);
         snprintf(watch->token, sizeof(watch->token), "%.31s", path + strlen(path) + 1);
-        send_event(watch);
+        if (!store->quiet)
+            send_event(watch);
         return;
     }
 }
@@ -111,11 +113,14 @@ static void remove_watch(struct xenstored *store, int fd, const char *path)
     }
 }
 
-static void serve(struct xenstored *store, int fd, const struct xsd_sockmsg *header,
+/* False where the script is to hang up. */
+static bool serve(struct xenstored *store, int fd, const struct xsd_sockmsg *header,
                   const char *payload)
 {
     const struct answer *answer = &store->answers[header->type % TYPES];
 
+    if (answer->none)
+        return false;
     remember(store, header, payload);
     if (header->type == XS_READ && strcmp(payload, "domid") == 0) {
         store->domid_reads++;
@@ -123,7 +128,7 @@ static void serve(struct xenstored *store, int fd, const struct xsd_sockmsg *hea
             send_message(fd, XS_READ, header, store->domid, (unsigned)strlen(store->domid));
         else
             send_message(fd, XS_ERROR, header, "ENOENT", 7);
-        return;
+        return true;
     }
     send_message(fd, answer->error ? XS_ERROR : header->type, header, answer->bytes,
                  answer->length);
@@ -131,21 +136,23 @@ static void serve(struct xenstored *store, int fd, const struct xsd_sockmsg *hea
         add_watch(store, fd, payload);
     if (header->type == XS_UNWATCH && !answer->error)
         remove_watch(store, fd, payload);
+    return true;
 }
 
 static bool receive(struct xenstored *store, int fd)
 {
     struct xsd_sockmsg header;
     char payload[XENSTORE_PAYLOAD_MAX + 1] = "";
+    bool served;
 
     if (recv(fd, &header, sizeof(header), MSG_WAITALL) != sizeof(header) ||
         header.len > XENSTORE_PAYLOAD_MAX ||
         recv(fd, payload, header.len, MSG_WAITALL) != (ssize_t)header.len)
         return false;
     pthread_mutex_lock(&store->lock);
-    serve(store, fd, &header, payload);
+    served = serve(store, fd, &header, payload);
     pthread_mutex_unlock(&store->lock);
-    return true;
+    return served;
 }
 
 static void accept_one(struct xenstored *store)
@@ -276,6 +283,20 @@ void xenstored_set_domid(struct xenstored *store, const char *value)
 {
     pthread_mutex_lock(&store->lock);
     snprintf(store->domid, sizeof(store->domid), "%s", value);
+    pthread_mutex_unlock(&store->lock);
+}
+
+void xenstored_hang_up_on(struct xenstored *store, unsigned type)
+{
+    pthread_mutex_lock(&store->lock);
+    store->answers[type].none = true;
+    pthread_mutex_unlock(&store->lock);
+}
+
+void xenstored_keep_quiet(struct xenstored *store)
+{
+    pthread_mutex_lock(&store->lock);
+    store->quiet = true;
     pthread_mutex_unlock(&store->lock);
 }
 

@@ -28,6 +28,12 @@ unsigned xenstored_domid_reads(struct xenstored *store);
 /* Fires all watches on exactly this path, and returns how many those are. */
 unsigned xenstored_fire(struct xenstored *store, const char *path);
 
+/* Breaks the connection that sends a request of this type, without an answer. */
+void xenstored_hang_up_on(struct xenstored *store, unsigned type);
+
+/* From now on new watches bring no event by themselves. */
+void xenstored_keep_quiet(struct xenstored *store);
+
 /* Breaks all connections; new ones are refused. */
 void xenstored_hang_up(struct xenstored *store);
 
