@@ -7,9 +7,14 @@
  * one thread or two:
  *
  *   control  xenpv_blk_*: connect, step, close. One thread per device. Step whenever the port's
- * store wait handle is signalled, and at xenpv_blk_deadline(). queue    xenpv_blkq_*: read, write,
- * flush, submit, poll, arm. One thread per queue, from the moment the device is CONNECTED until
- * poll has answered XENPV_EPARKED.
+ *            store wait handle is signalled, and at xenpv_blk_deadline().
+ *   queue    xenpv_blkq_*: read, write, flush, submit, poll, arm. One thread per queue, from the
+ *            moment the device is CONNECTED until poll has answered XENPV_EPARKED.
+ *
+ * Two threads that sleep must wake each other: who calls xenpv_blk_close, or sees the state CLOSING,
+ * wakes the queue's thread, so that it polls; a queue's thread that polls XENPV_EPARKED wakes
+ * control, so that it steps. Until the queue has been polled to XENPV_EPARKED the device cannot end,
+ * and no new connection may be started.
  *
  * Offsets and lengths are bytes, of any alignment. What does not begin and end on sectors is read
  * first and written back as whole sectors: such a write is not atomic, neither against a crash nor
@@ -72,7 +77,8 @@ enum xenpv_blk_state xenpv_blk_state(const struct xenpv_blk *blk);
 /*
  * Starts to connect, from IDLE, CLOSED or FAILED; a connection that a previous owner left is led
  * down first. `now` is any clock in milliseconds that never goes back, the same in all calls.
- * XENPV_EBUSY: it is connected, or on the way to or from it. XENPV_ENOTSUP: the port has no grant
+ * XENPV_EBUSY: it is connected, or on the way to or from it, or its queue has not been polled to
+ * XENPV_EPARKED. XENPV_ENOTSUP: the port has no grant
  * or event calls; looking is all it can do.
  */
 int xenpv_blk_connect(struct xenpv_blk *blk, uint64_t now);
@@ -84,7 +90,7 @@ int xenpv_blk_connect(struct xenpv_blk *blk, uint64_t now);
 int xenpv_blk_inspect(struct xenpv_blk *blk, uint64_t now);
 
 /*
- * Starts to close, from any state. Queues take nothing new; what they have accepted is finished, as
+ * Starts to close, from any state; from IDLE it is CLOSED at once. Queues take nothing new; what they have accepted is finished, as
  * long as their thread keeps polling; then the backend is asked to let go.
  */
 void xenpv_blk_close(struct xenpv_blk *blk, uint64_t now);
@@ -101,7 +107,10 @@ const struct xenpv_detail *xenpv_blk_detail(const struct xenpv_blk *blk);
 /* Pages that a backend never gave back; they cannot be used again. */
 uint32_t xenpv_blk_abandoned(const struct xenpv_blk *blk);
 
-/* The disk. Sizes are valid when CONNECTED; after xenpv_blk_inspect as far as they were published.
+/*
+ * The disk. Sizes are valid when CONNECTED; after xenpv_blk_inspect as far as they were published. A
+ * disk that the backend resizes shows its new size here at once; the queue keeps to the size it was
+ * opened with until the next connect.
  */
 struct xenpv_blk_info {
     uint64_t bytes;                /* whole sectors of sector_size */

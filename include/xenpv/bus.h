@@ -72,9 +72,11 @@ struct xenpv_bus_driver {
         const struct xenpv_key *keys;
         uint32_t count;
     } ask[XENPV_ASK_COUNT];
-    const char *const *own_keys; /* what it writes, removed at the end; up to a NULL */
-    /* Judges the offer, makes what is shared, and puts the keys (xenpv_bus_put_*). On an error
-     * ->release is called at once. */
+    const char *const *own_keys;     /* what it writes, removed at the end; up to a NULL */
+    const char *const *foreign_keys; /* what a previous owner may have left that would change the
+                                        meaning of ours, removed before; up to a NULL, or NULL */
+    /* Judges the offer, makes what is shared, and puts the keys (xenpv_bus_put_*). After an error
+     * ->release follows. */
     int (*publish)(void *owner);
     /* Judges the answer, lets the data path start, may put more keys. */
     int (*connect)(void *owner);
@@ -115,8 +117,10 @@ struct xenpv_bus {
     uint32_t generation;
     uint64_t now, deadline, look_at, retry_at;
     uint32_t tries;
-    uint8_t job, after; /* enum job; what an action still has to do */
-    bool started, watching, shared, look_again, hurry;
+    uint8_t job, after; /* enum bus_job; the enum bus_action that is still to be carried out */
+    bool started, watching, shared, look_again;
+    bool last;          /* the job under way is the last thing to do */
+    bool state_written; /* the job under way writes the state, too */
     struct xenpv_store_batch batch;
     struct xenpv_store_op ops[XENPV_BUS_KEYS + 4];
     char text[XENPV_BUS_KEYS + 4][XENPV_KEY_TEXT_MAX];

@@ -54,10 +54,10 @@ enum xenpv_check {
     XENPV_CHECK_RSP_ID = 2,        /* a response's id is below the number of slots */
     XENPV_CHECK_RSP_INFLIGHT = 3,  /* a response's id belongs to a published, unanswered request */
     XENPV_CHECK_RSP_OP = 4,        /* a response carries the operation of its request */
-    XENPV_CHECK_BACKEND_ID = 5,    /* backend-id is a domain number, 0..0x7fef */
+    XENPV_CHECK_BACKEND_ID = 5,    /* backend-id, frontend-id: domains, 0..0x7fef */
     XENPV_CHECK_SECTOR_SIZE = 6,   /* sector-size is a power of two, 512..32768 */
     XENPV_CHECK_SECTORS = 7,       /* sectors * 512 is at most 2^63 */
-    XENPV_CHECK_PHYS_SECTOR = 8,   /* physical-sector-size: a power of two, >= sector-size */
+    XENPV_CHECK_PHYS_SECTOR = 8,   /* physical-sector-size: 2^n, sector-size to 2^30 */
     XENPV_CHECK_REQ_PROD = 9,      /* requests never outnumber the free slots (backend role) */
     XENPV_CHECK_REQ_SEGMENTS = 10, /* 1..11 segments, or 0 where the operation carries no data */
     XENPV_CHECK_REQ_SECTORS = 11,  /* first_sect <= last_sect <= 7 */

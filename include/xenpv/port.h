@@ -5,8 +5,8 @@
  * machine of both roles call nothing else.
  *
  * Threads: the store, grant, map and sys calls of one device come from that device's control
- * thread. event->notify, ->take and ->unmask of one event channel come from the thread that owns
- * the queue. A port that is shared by several devices with several threads must allow these at the
+ * thread. event->notify, ->take, ->unmask and ->wait_handle of one event channel come from the
+ * thread that owns the queue. A port that is shared by several devices with several threads must allow these at the
  * same time.
  *
  * Errors are enum xenpv_error. No call blocks for a peer; a call that the operating system can only
@@ -128,8 +128,9 @@ struct xenpv_grant_ops {
     /*
      * Ends the peer's access to the whole region. Three honest answers:
      *   0               access has ended for certain; memory of ->share is freed, own memory is
-     * free for any use; XENPV_DEFERRED  the port took the region over, for it cannot tell or must
-     * wait; it keeps the pages until the peer lets go. The memory is no longer the caller's;
+     *                   free for any use;
+     *   XENPV_DEFERRED  the port took the region over, for it cannot tell or must wait; it keeps
+     *                   the pages until the peer lets go. The memory is no longer the caller's;
      *   XENPV_EBUSY     the peer still maps some of it and nothing has changed; ask again later.
      */
     int (*end)(void *ctx, struct xenpv_grant_region *region);
@@ -144,8 +145,13 @@ struct xenpv_grant_ops {
 /* One page of a peer's, mapped here. */
 struct xenpv_map_entry {
     uint32_t ref;
-    int32_t status; /* out: 0, XENPV_ENOENT (no such grant), XENPV_EACCES (not for this domain, or
-                       read-only), XENPV_ENOGRANT (no handle or address space is free) */
+    /*
+     * out: 0; XENPV_ENOENT: there is no such domain, or its table has no such entry; XENPV_EACCES: the
+     * entry grants nothing, or not to us, or not to be written (Xen does not tell which);
+     * XENPV_ENOGRANT: no handle or address space is free; XENPV_ENOTSUP: this port cannot map these
+     * pages side by side.
+     */
+    int32_t status;
 };
 
 /*
@@ -187,9 +193,11 @@ struct xenpv_map_ops {
  * port that was taken stays masked, and brings no more, until it is unmasked.
  */
 struct xenpv_event_ops {
-    /* A new port that domain `domid` may bind. XENPV_ENOPORT, XENPV_EACCES. */
+    /* A new port that domain `domid` may bind. XENPV_ENOPORT, XENPV_EACCES, XENPV_ENOMEM. */
     int (*alloc_unbound)(void *ctx, uint16_t domid, uint32_t *port);
-    /* A new local port bound to the peer's unbound port. XENPV_ENOENT, XENPV_EACCES, XENPV_ENOPORT.
+    /*
+     * A new local port bound to the peer's port. XENPV_ENOENT: there is no such port, or it does not
+     * wait for us; XENPV_ENOPORT, XENPV_EACCES, XENPV_ENOMEM.
      */
     int (*bind_interdomain)(void *ctx, uint16_t domid, uint32_t peer_port, uint32_t *port);
     /* Wakes the peer; without effect on a port whose other end is unbound. XENPV_ENOENT. */
@@ -217,7 +225,7 @@ struct xenpv_sys_ops {
      * and event channels are void. It is cheap, and may be called from any thread.
      */
     uint32_t (*generation)(void *ctx);
-    /* One line of text without a newline; may drop it. The core limits how much it logs. */
+    /* One line of text without a newline; may drop it. */
     void (*log)(void *ctx, enum xenpv_log_level level, const char *line);
 };
 
@@ -228,7 +236,7 @@ struct xenpv_port {
     const struct xenpv_store_ops *store;
     const struct xenpv_grant_ops *grant; /* NULL: this port cannot be a frontend */
     const struct xenpv_map_ops *map;     /* NULL: this port cannot be a backend */
-    const struct xenpv_event_ops *event;
+    const struct xenpv_event_ops *event; /* NULL: this port can only look */
     const struct xenpv_sys_ops *sys;
 };
 

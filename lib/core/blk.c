@@ -63,6 +63,10 @@ static const struct xenpv_key answer_keys[] = {
 
 static const char *const written_keys[] = {"ring-ref", "event-channel", "protocol", NULL};
 
+/* With these a backend would look for queue-N/ and ring-refN, or expect writable grants to stay. */
+static const char *const foreign_keys[] = {"multi-queue-num-queues", "ring-page-order",
+                                           "num-ring-pages", "feature-persistent", NULL};
+
 struct xenpv_blk {
     struct xenpv_bus bus;
     struct xenpv_blk_info info;
@@ -89,11 +93,12 @@ static uint32_t judge(const struct xenpv_blk *blk, uint32_t *key)
     uint64_t sectors = answer(blk, ANSWER_SECTORS)->number;
     uint64_t size = answer(blk, ANSWER_SECTOR_SIZE)->number;
     uint64_t physical = answer(blk, ANSWER_PHYSICAL)->number;
+    bool readable = answer(blk, ANSWER_SECTOR_SIZE)->status != XENPV_KEY_JUNK;
     bool has_physical = answer(blk, ANSWER_PHYSICAL)->status == XENPV_KEY_GOOD;
 
     *key = ANSWER_SECTOR_SIZE;
-    if (!XENPV_CHECK(SECTOR_SIZE,
-                     power_of_two(size) && size >= XENPV_BLKIF_SECTOR && size <= LARGEST_SECTOR))
+    if (!XENPV_CHECK(SECTOR_SIZE, readable && power_of_two(size) && size >= XENPV_BLKIF_SECTOR &&
+                                      size <= LARGEST_SECTOR))
         return XENPV_CHECK_SECTOR_SIZE;
     *key = ANSWER_SECTORS;
     if (!XENPV_CHECK(SECTORS, sectors <= LARGEST_DISK / XENPV_BLKIF_SECTOR))
@@ -206,6 +211,7 @@ static const struct xenpv_bus_driver driver = {
             [XENPV_ASK_OFFER] = {offer_keys, OFFER_COUNT},
             [XENPV_ASK_ANSWER] = {answer_keys, ANSWER_COUNT}},
     .own_keys = written_keys,
+    .foreign_keys = foreign_keys,
     .publish = on_publish,
     .connect = on_connect,
     .changed = on_changed,
@@ -274,6 +280,8 @@ int xenpv_blk_connect(struct xenpv_blk *blk, uint64_t now)
 
     if (!port->grant || !port->event)
         return XENPV_ENOTSUP;
+    if (!xenpv_load_acquire(&blk->queue.parked))
+        return XENPV_EBUSY;
     return xenpv_bus_start(&blk->bus, XENPV_GOAL_CONNECT, now);
 }
 

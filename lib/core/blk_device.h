@@ -101,7 +101,7 @@ struct xenpv_blkq {
 void blkq_init(struct xenpv_blkq *q, const struct xenpv_blk_config *config, void *memory);
 size_t blkq_memory(const struct xenpv_blk_config *config);
 
-/* Shares the arena and makes ring and event channel; on an error nothing is left. */
+/* Shares the arena and makes ring and event channel; after an error blkq_release is called. */
 int blkq_share(struct xenpv_blkq *q, uint16_t backend_id);
 
 /* Opens the queue for its thread; new properties while it is open are taken at the next open. */

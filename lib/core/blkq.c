@@ -263,16 +263,15 @@ static int transfer(struct xenpv_blkq *q, uint8_t op, uint64_t offset, const str
         return XENPV_EROFS;
     if (offset > q->bytes || bytes > q->bytes - offset)
         return XENPV_ERANGE;
-    return accept(
-        q, &(struct blk_operation){.iov = iov,
-                                   .count = count,
-                                   .op = op,
-                                   .partial = op == XENPV_BLKIF_WRITE &&
-                                              ((offset | bytes) & (q->unit - 1)) != 0,
-                                   .user = user,
-                                   .offset = offset,
-                                   .end = offset + bytes,
-                                   .sent = offset});
+    return accept(q, &(struct blk_operation){.iov = iov,
+                                             .count = count,
+                                             .op = op,
+                                             .partial = op == XENPV_BLKIF_WRITE &&
+                                                        ((offset | bytes) & (q->unit - 1)) != 0,
+                                             .user = user,
+                                             .offset = offset,
+                                             .end = offset + bytes,
+                                             .sent = offset});
 }
 
 int xenpv_blkq_readv(struct xenpv_blkq *q, uint64_t offset, const struct xenpv_iov *iov,
@@ -407,9 +406,10 @@ static int deliver(struct xenpv_blkq *q, struct xenpv_completion *out, uint32_t 
 
 int xenpv_blkq_poll(struct xenpv_blkq *q, struct xenpv_completion *out, uint32_t max)
 {
-    uint32_t stop = xenpv_load_acquire(&q->stop);
+    /* A `stop` of before is not believed once the queue is open again: `parked` is read first. */
+    uint32_t stop = parked(q) ? BLK_RUN : xenpv_load_acquire(&q->stop);
 
-    if (!parked(q) && stop == BLK_HALT)
+    if (stop == BLK_HALT)
         halt(q, q->reason);
     if (!parked(q))
         receive_all(q);

@@ -55,6 +55,8 @@ int xenpv_bus_start(struct xenpv_bus *bus, enum xenpv_bus_goal goal, uint64_t no
 
     bus->now = now;
     if (goal == XENPV_GOAL_CLOSE) {
+        if (bus->phase == XENPV_BUS_IDLE)
+            bus->phase = XENPV_BUS_DONE;
         if (!over && bus->goal != goal)
             bus->deadline = from_now(bus, bus->config.close_ms);
         bus->goal = goal;
@@ -70,7 +72,7 @@ int xenpv_bus_start(struct xenpv_bus *bus, enum xenpv_bus_goal goal, uint64_t no
     bus->detail = (struct xenpv_detail){0};
     bus->generation = bus->config.port->sys->generation(bus->config.port->ctx);
     bus->after = ACT_WAIT;
-    bus->hurry = false;
+    bus->last = false;
     bus_set_job(bus, JOB_FIND);
     return XENPV_OK;
 }
@@ -133,7 +135,7 @@ void xenpv_bus_fail(struct xenpv_bus *bus, const struct xenpv_detail *detail)
 {
     if (bus->detail.error == XENPV_OK)
         bus->detail = *detail;
-    if (bus->config.driver->role == XENPV_BACKEND) {
+    if (bus->config.driver->role == XENPV_BACKEND && bus->phase > XENPV_BUS_LOOK) {
         /* One bad frontend does not end a backend: it closes, and offers itself again. */
         if (bus->phase < XENPV_BUS_CLOSING)
             bus->after = ACT_CLOSE;
@@ -188,8 +190,10 @@ static bool end(struct xenpv_bus *bus)
     bus->after = ACT_WAIT;
     if (bus->goal == XENPV_GOAL_CONNECT && bus->config.driver->role == XENPV_FRONTEND)
         bus_write_state(bus, XENPV_STATE_INITIALISING);
-    else
+    else {
         bus_set_job(bus, JOB_CLEAN);
+        bus->last = true;
+    }
     return true;
 }
 
@@ -265,6 +269,7 @@ static bool drop_all(struct xenpv_bus *bus)
 
     if (bus->detail.error == XENPV_OK)
         bus->detail = detail;
+    bus_set_job(bus, JOB_NONE);
     if (!bus->config.driver->quiesce(bus->config.owner, false)) {
         bus->look_at = bus->now + RETRY_MS;
         return false;
@@ -274,33 +279,50 @@ static bool drop_all(struct xenpv_bus *bus)
     return finish(bus);
 }
 
+/* The data path takes too long to finish: it is stopped, and closing goes on. */
+static bool stop_draining(struct xenpv_bus *bus)
+{
+    struct xenpv_detail detail = {.error = XENPV_ETIMEDOUT,
+                                  .step = "finishing what the queues had accepted",
+                                  .expected = "the backend to answer, and the queues to be polled"};
+
+    if (bus->detail.error == XENPV_OK)
+        bus->detail = detail;
+    bus->deadline = from_now(bus, bus->config.close_ms);
+    return act(bus, (enum bus_action)bus->after);
+}
+
+/* The peer does not let go: end without it. */
+static bool give_up(struct xenpv_bus *bus)
+{
+    bus->config.driver->abandon(bus->config.owner, false);
+    bus->shared = false;
+    bus->deadline = UINT64_MAX;
+    bus->after = ACT_WAIT;
+    if (bus->phase == XENPV_BUS_CLOSED)
+        bus_set_job(bus, JOB_CLEAN);
+    else
+        bus_write_state(bus, XENPV_STATE_CLOSED);
+    bus->last = true;
+    return true;
+}
+
 /* The time of a wait is up: fail, or if we were closing, end without the peer. */
 static bool timed_out(struct xenpv_bus *bus)
 {
     struct xenpv_detail detail = waiting_detail(bus, XENPV_ETIMEDOUT);
     bool closing = bus->goal == XENPV_GOAL_CLOSE;
 
+    if (bus->after == ACT_CLOSE || bus->after == ACT_CLOSED)
+        return stop_draining(bus);
+    /* Keys that were on their way may have arrived. */
+    if (bus->job == JOB_PUBLISH && bus->started)
+        bus->phase = XENPV_BUS_PUBLISHED;
     xenpv_bus_fail(bus, &detail);
-    if (!bus->shared)
-        return finish(bus);
-    if (!closing) {
-        bus_set_job(bus, JOB_NONE);
-        return true;
-    }
-    /* Memory that a queue still uses cannot be given up, however late it is. */
-    if (!bus->config.driver->quiesce(bus->config.owner, false)) {
-        bus->look_at = bus->now + RETRY_MS;
-        return false;
-    }
-    bus->config.driver->abandon(bus->config.owner, false);
-    bus->shared = false;
-    bus->deadline = UINT64_MAX;
-    bus->hurry = true;
-    if (bus->phase == XENPV_BUS_CLOSED)
-        bus_set_job(bus, JOB_CLEAN);
-    else
-        bus_write_state(bus, XENPV_STATE_CLOSED);
-    return true;
+    if (closing && bus->shared)
+        return give_up(bus);
+    bus_set_job(bus, JOB_NONE);
+    return bus->shared || finish(bus);
 }
 
 /* ---- the loop ----------------------------------------------------------------------------------
@@ -316,6 +338,16 @@ static bool look(struct xenpv_bus *bus)
     return true;
 }
 
+/* Ends before the peer was shown a state: at the most there are keys, which it has not read. */
+static bool forget_unpublished(struct xenpv_bus *bus)
+{
+    if (!bus->shared)
+        return finish(bus);
+    bus_set_job(bus, JOB_CLEAN);
+    bus->last = true;
+    return true;
+}
+
 /* Does the next thing there is to do; false when that is to wait. */
 static bool turn(struct xenpv_bus *bus)
 {
@@ -325,8 +357,10 @@ static bool turn(struct xenpv_bus *bus)
         return drop_all(bus);
     if (bus->job != JOB_NONE)
         return bus_do_job(bus) || (bus->now >= bus->deadline && timed_out(bus));
-    if (bus->hurry || (bus->goal == XENPV_GOAL_CLOSE && bus->phase < XENPV_BUS_PUBLISHED))
+    if (bus->last)
         return finish(bus);
+    if (bus->goal == XENPV_GOAL_CLOSE && bus->phase < XENPV_BUS_PUBLISHED)
+        return forget_unpublished(bus);
     if (bus->now >= bus->deadline)
         return timed_out(bus);
     if (bus->after != ACT_WAIT)

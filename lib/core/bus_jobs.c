@@ -99,10 +99,10 @@ static void build_look(struct xenpv_bus *bus)
     add(bus, XENPV_STORE_READ, bus->own_path, "state");
 }
 
-static void build_clean(struct xenpv_bus *bus)
+static void add_removals(struct xenpv_bus *bus, const char *const *names)
 {
-    for (const char *const *name = bus->config.driver->own_keys; *name; name++)
-        add(bus, XENPV_STORE_RM, bus->own_path, *name);
+    while (names && *names)
+        add(bus, XENPV_STORE_RM, bus->own_path, *names++);
 }
 
 void bus_set_job(struct xenpv_bus *bus, enum bus_job job)
@@ -131,7 +131,7 @@ void bus_set_job(struct xenpv_bus *bus, enum bus_job job)
         add_question(bus, XENPV_ASK_ANSWER);
         break;
     case JOB_CLEAN:
-        build_clean(bus);
+        add_removals(bus, bus->config.driver->own_keys);
         break;
     case JOB_NONE:
     case JOB_PUBLISH: /* its keys were put by the driver */
@@ -384,14 +384,18 @@ static void put_and_write(struct xenpv_bus *bus, enum bus_job job, uint32_t stat
     int error;
 
     bus_set_job(bus, job);
+    if (job == JOB_PUBLISH)
+        add_removals(bus, bus->config.driver->foreign_keys);
     error = driver_puts(bus->config.owner);
     if (error) {
         bus_set_job(bus, JOB_NONE);
         fail(bus, error, step, "", bus->own_path, NULL, xenpv_error_text(error));
         return;
     }
-    add_state(bus, state);
     bus->batch.transaction = (port->caps & XENPV_CAP_TRANSACTIONS) != 0;
+    bus->state_written = bus->batch.transaction;
+    if (bus->state_written)
+        add_state(bus, state);
 }
 
 static void offer_done(struct xenpv_bus *bus)
@@ -447,6 +451,19 @@ static void written(struct xenpv_bus *bus, enum xenpv_bus_phase phase, uint32_t 
         bus->deadline = bus->config.close_ms ? bus->now + bus->config.close_ms : UINT64_MAX;
 }
 
+/* Where the store has no transactions the state follows only once every key stands. */
+static void keys_written(struct xenpv_bus *bus, enum bus_job job, enum xenpv_bus_phase phase,
+                         uint32_t state)
+{
+    if (bus->state_written) {
+        written(bus, phase, state);
+        return;
+    }
+    bus_set_job(bus, job);
+    add_state(bus, state);
+    bus->state_written = true;
+}
+
 static void state_done(struct xenpv_bus *bus)
 {
     static const enum xenpv_bus_phase phases[] = {
@@ -456,11 +473,8 @@ static void state_done(struct xenpv_bus *bus)
     };
 
     written(bus, phases[bus->own_state], bus->own_state);
-}
-
-static void clean_done(struct xenpv_bus *bus)
-{
-    bus->hurry = true;
+    if (bus->last)
+        bus_set_job(bus, JOB_CLEAN);
 }
 
 /* The first operation whose failure spoils the job, or NULL. */
@@ -505,8 +519,12 @@ static void job_done(struct xenpv_bus *bus)
     bus->started = false;
     failed = job_failed(bus);
     /* A state that cannot be written is no reason not to go on closing. */
-    if (failed && job != JOB_STATE && job != JOB_CLEAN)
+    if (failed && job != JOB_STATE && job != JOB_CLEAN) {
+        /* A store that went away in between may have written the keys, and the state with them. */
+        if (job == JOB_PUBLISH && bus->batch.status == XENPV_ESTORE)
+            bus->phase = XENPV_BUS_PUBLISHED;
         return;
+    }
     switch (job) {
     case JOB_NONE:
         break;
@@ -520,13 +538,13 @@ static void job_done(struct xenpv_bus *bus)
         offer_done(bus);
         break;
     case JOB_PUBLISH:
-        written(bus, XENPV_BUS_PUBLISHED, bus->config.driver->published_state);
+        keys_written(bus, job, XENPV_BUS_PUBLISHED, bus->config.driver->published_state);
         break;
     case JOB_ANSWER:
         answer_done(bus);
         break;
     case JOB_CONNECT:
-        written(bus, XENPV_BUS_CONNECTED, XENPV_STATE_CONNECTED);
+        keys_written(bus, job, XENPV_BUS_CONNECTED, XENPV_STATE_CONNECTED);
         break;
     case JOB_REREAD:
         reread_done(bus);
@@ -534,8 +552,7 @@ static void job_done(struct xenpv_bus *bus)
     case JOB_STATE:
         state_done(bus);
         break;
-    case JOB_CLEAN:
-        clean_done(bus);
+    case JOB_CLEAN: /* bus->last ends it */
         break;
     }
 }

@@ -51,10 +51,8 @@ int mock_event_bind(struct domain *domain, uint16_t peer, uint32_t peer_port, ui
     struct domain *remote = mock_domain(domain->mock, peer);
     struct channel *far = remote != NULL ? find(remote, peer_port) : NULL;
 
-    if (!open(far))
+    if (!open(far) || far->state != CHANNEL_UNBOUND || far->remote_domid != domain->domid)
         return XENPV_ENOENT;
-    if (far->state != CHANNEL_UNBOUND || far->remote_domid != domain->domid)
-        return XENPV_EACCES;
 
     int err = find_free(domain, port);
 

@@ -11,9 +11,10 @@ static int resolve(const struct domain *domain, uint16_t owner_id, uint32_t ref,
     if (domain->dead)
         return XENPV_EACCES;
     *region = owner != NULL ? mock_grant_at(owner, ref) : NULL;
-    if (*region == NULL)
+    /* Xen has one answer for an entry that grants nothing, and for one that grants it to another. */
+    if (owner == NULL || ref >= domain->mock->config.limits.grants)
         return XENPV_ENOENT;
-    if ((*region)->peer != domain->domid || (write && !(*region)->writable))
+    if (*region == NULL || (*region)->peer != domain->domid || (write && !(*region)->writable))
         return XENPV_EACCES;
     *page = (uint8_t *)(*region)->memory + (size_t)owner->grants[ref].page * XENPV_PAGE_SIZE;
     return XENPV_OK;

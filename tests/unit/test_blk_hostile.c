@@ -189,7 +189,7 @@ static const struct {
     {RIG_BACKEND_PATH, "sectors", NULL, 0, XENPV_EPEER, 0, 0},
     {RIG_BACKEND_PATH, "sector-size", "4096", 0, 0, 1 << 20, 4096},
     {RIG_BACKEND_PATH, "sector-size", NULL, 0, 0, 1 << 20, 512},
-    {RIG_BACKEND_PATH, "sector-size", "junk", 0, 0, 1 << 20, 512},
+    {RIG_BACKEND_PATH, "sector-size", "junk", XENPV_CHECK_SECTOR_SIZE, XENPV_EBROKEN, 0, 0},
     {RIG_BACKEND_PATH, "sector-size", "0", XENPV_CHECK_SECTOR_SIZE, XENPV_EBROKEN, 0, 0},
     {RIG_BACKEND_PATH, "sector-size", "1", XENPV_CHECK_SECTOR_SIZE, XENPV_EBROKEN, 0, 0},
     {RIG_BACKEND_PATH, "sector-size", "513", XENPV_CHECK_SECTOR_SIZE, XENPV_EBROKEN, 0, 0},

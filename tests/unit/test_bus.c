@@ -306,6 +306,109 @@ static void test_unplug(void **state)
     rig_down(&rig);
 }
 
+/* Keys that another frontend left, which would change what ours mean. */
+static void test_foreign_keys(void **state)
+{
+    static const char *const keys[] = {"multi-queue-num-queues", "ring-page-order",
+                                       "num-ring-pages", "feature-persistent"};
+    struct rig rig;
+
+    (void)state;
+    rig_up(&rig, &(struct rig_options){0});
+    for (size_t i = 0; i < COUNT(keys); i++)
+        rig_set(&rig, RIG_FRONTEND_PATH, keys[i], "2");
+    rig_connect(&rig);
+    for (size_t i = 0; i < COUNT(keys); i++)
+        assert_int_equal(rig_get(&rig, RIG_FRONTEND_PATH, keys[i]), -1);
+    rig_close(&rig);
+    rig_down(&rig);
+}
+
+/* Without transactions: it connects as well; and a key that cannot be written stops the state. */
+static void test_no_transactions(void **state)
+{
+    struct xenpv_mock_perms closed = {.owner = 0};
+    struct rig rig;
+
+    (void)state;
+    rig_up(&rig, &(struct rig_options){0});
+    rig.front_port.caps &= ~(uint32_t)XENPV_CAP_TRANSACTIONS;
+    rig_connect(&rig);
+    rig_close(&rig);
+    rig_set(&rig, RIG_FRONTEND_PATH, "protocol", "");
+    assert_int_equal(xenpv_mock_set_perms(rig.mock, RIG_FRONTEND_PATH "/protocol", &closed),
+                     XENPV_OK);
+    assert_int_equal(xenpv_blk_connect(rig.blk, xenpv_mock_now(rig.mock)), XENPV_OK);
+    rig_until(&rig, XENPV_BLK_FAILED);
+    assert_int_equal(xenpv_blk_detail(rig.blk)->error, XENPV_EACCES);
+    assert_non_null(strstr(xenpv_blk_detail(rig.blk)->key, "protocol"));
+    assert_int_equal(rig_get(&rig, RIG_FRONTEND_PATH, "state"), 1);
+    assert_int_equal(rig_get(&rig, RIG_FRONTEND_PATH, "ring-ref"), -1);
+    xenpv_mock_rm(rig.mock, RIG_FRONTEND_PATH "/protocol");
+    rig_connect(&rig);
+    rig_close(&rig);
+    rig_down(&rig);
+}
+
+static void test_close_from_idle(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_up(&rig, &(struct rig_options){0});
+    xenpv_blk_close(rig.blk, 0);
+    assert_int_equal(xenpv_blk_step(rig.blk, 0), XENPV_BLK_CLOSED);
+    rig_connect(&rig);
+    rig_close(&rig);
+    rig_down(&rig);
+}
+
+/* The backend stops answering while we close: what was accepted ends, then so does the device. */
+static void test_drain_takes_too_long(void **state)
+{
+    struct rig rig;
+    struct hostile hostile;
+    struct xenpv_completion done = {0};
+    uint8_t data[512];
+    struct xenpv_iov iov = {data, sizeof(data)};
+    int ended = 0;
+
+    (void)state;
+    rig_up(&rig, &(struct rig_options){.no_backend = true});
+    hostile_offer(&rig);
+    hostile_connect(&rig, &hostile);
+    assert_int_equal(xenpv_blkq_readv(rig.q, 0, &iov, 1, NULL), XENPV_OK);
+    xenpv_blk_close(rig.blk, xenpv_mock_now(rig.mock));
+    for (int i = 0; i < 6000 && rig_get(&rig, RIG_FRONTEND_PATH, "state") < 5; i++) {
+        rig_step(&rig);
+        ended += xenpv_blkq_poll(rig.q, &done, 1) == 1;
+        xenpv_mock_advance(rig.mock, 1);
+    }
+    assert_int_equal(ended, 1);
+    assert_int_equal(done.status, XENPV_ETIMEDOUT);
+    assert_int_equal(xenpv_blk_connect(rig.blk, xenpv_mock_now(rig.mock)), XENPV_EBUSY);
+    hostile_close(&rig, &hostile, XENPV_BLK_FAILED);
+    assert_string_equal(xenpv_blk_detail(rig.blk)->step, "finishing what the queues had accepted");
+    assert_int_equal(rig_get(&rig, RIG_FRONTEND_PATH, "ring-ref"), -1);
+    rig_down(&rig);
+}
+
+/* A backend whose directory is missing ends, and makes none. */
+static void test_backend_without_directory(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_up(&rig, &(struct rig_options){0});
+    assert_int_equal(xenpv_mock_rm(rig.mock, RIG_BACKEND_PATH), XENPV_OK);
+    for (int i = 0; i < 5; i++)
+        xenpv_blkback_step(rig.back, 0);
+    assert_int_equal(xenpv_blkback_step(rig.back, 0), XENPV_BUS_DONE);
+    assert_int_equal(xenpv_blkback_detail(rig.back)->error, XENPV_ENOENT);
+    assert_int_equal(rig_get(&rig, RIG_BACKEND_PATH, "state"), -1);
+    rig_down(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -319,6 +422,11 @@ int main(void)
         cmocka_unit_test(test_suspend_at_every_step),
         cmocka_unit_test(test_inspect),
         cmocka_unit_test(test_unplug),
+        cmocka_unit_test(test_foreign_keys),
+        cmocka_unit_test(test_no_transactions),
+        cmocka_unit_test(test_close_from_idle),
+        cmocka_unit_test(test_drain_takes_too_long),
+        cmocka_unit_test(test_backend_without_directory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

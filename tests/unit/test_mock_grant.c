@@ -169,11 +169,11 @@ static void test_map_is_checked(void **state)
         {&m.dom0, readable, 7, 0, XENPV_EACCES},
         {&m.other, good, 7, 0, XENPV_EACCES}, /* granted to domain 0 */
         {&m.guest, good, 7, 0, XENPV_EACCES},
-        {&m.dom0, good, 8, 0, XENPV_ENOENT},
+        {&m.dom0, good, 8, 0, XENPV_EACCES},
         {&m.dom0, good, 9, 0, XENPV_ENOENT}, /* no such domain */
-        {&m.dom0, 0, 7, 0, XENPV_ENOENT},
-        {&m.dom0, 7, 7, 0, XENPV_ENOENT},
-        {&m.dom0, 10, 7, 0, XENPV_ENOENT},
+        {&m.dom0, 0, 7, 0, XENPV_EACCES},
+        {&m.dom0, 7, 7, 0, XENPV_EACCES},
+        {&m.dom0, 10, 7, 0, XENPV_EACCES},
         {&m.dom0, 0xffffffff, 7, 0, XENPV_ENOENT},
     };
 
@@ -188,7 +188,7 @@ static void test_map_is_checked(void **state)
         assert_null(pages.run.memory);
     }
     assert_int_equal(end(&m.guest, &granted), XENPV_OK);
-    assert_int_equal(try_map(&m.dom0, 7, 0, &granted), XENPV_ENOENT);
+    assert_int_equal(try_map(&m.dom0, 7, 0, &granted), XENPV_EACCES);
     assert_int_equal(end(&m.guest, &read_only), XENPV_OK);
     machine_stop(&m, 0);
 }
@@ -202,9 +202,9 @@ static void test_map_is_all_or_nothing(void **state)
     machine_start(&m, &default_limits);
     share(&m.guest, 0, 4, &pages);
     pages.refs[1] = 99;
-    assert_int_equal(try_map(&m.dom0, 7, 0, &pages), XENPV_ENOENT);
+    assert_int_equal(try_map(&m.dom0, 7, 0, &pages), XENPV_EACCES);
     assert_int_equal(pages.entries[0].status, XENPV_OK);
-    assert_int_equal(pages.entries[1].status, XENPV_ENOENT);
+    assert_int_equal(pages.entries[1].status, XENPV_EACCES);
     assert_int_equal(pages.entries[3].status, XENPV_OK);
     assert_holds_nothing(&m, 0);
     pages.refs[1] = pages.refs[0] + 1;
@@ -349,8 +349,8 @@ static void test_copy(void **state)
         {first, 7, 4096, 0, false, XENPV_OK},
         {readable, 7, 0, 8, false, XENPV_OK},
         {readable, 7, 0, 8, true, XENPV_EACCES},
-        {first, 8, 0, 8, false, XENPV_ENOENT},
-        {99, 7, 0, 8, false, XENPV_ENOENT},
+        {first, 8, 0, 8, false, XENPV_EACCES},
+        {99, 7, 0, 8, false, XENPV_EACCES},
     };
     struct xenpv_copy_entry entries[COUNT(cases)];
 
@@ -399,7 +399,7 @@ static void test_suspend_voids_grants(void **state)
 
     struct pages look = plain;
 
-    assert_int_equal(try_map(&m.dom0, 7, 0, &look), XENPV_ENOENT);
+    assert_int_equal(try_map(&m.dom0, 7, 0, &look), XENPV_EACCES);
     share(&m.guest, 0, 1, &fresh);
     assert_int_equal(fresh.refs[0], 8); /* a new table */
     assert_int_equal(ledger_of(&m, 7).grants, 4);

@@ -143,23 +143,37 @@ bool os_size(int fd, uint64_t *bytes)
     return end > 0;
 }
 
-bool os_ready(int fd, bool writing)
+static bool is_ready(int fd, short event)
 {
-    struct pollfd ready = {.fd = fd, .events = writing ? POLLOUT : POLLIN};
+    struct pollfd ready = {.fd = fd, .events = event};
 
     return poll(&ready, 1, 0) == 1;
 }
 
 ptrdiff_t os_read(int fd, void *to, size_t bytes)
 {
-    return read(fd, to, bytes);
+    if (is_ready(fd, POLLIN))
+        return read(fd, to, bytes);
+    errno = EAGAIN;
+    return -1;
 }
 
+/* To a pipe piece by piece, for a larger write would wait for room; an error that follows some bytes
+ * comes again with the next call. */
 ptrdiff_t os_write(int fd, const void *from, size_t bytes)
 {
-    if (bytes > PIECE && !is_seekable(fd))
-        bytes = PIECE;
-    return write(fd, from, bytes);
+    size_t largest = is_seekable(fd) ? bytes : PIECE, done = 0;
+
+    errno = EAGAIN;
+    while (done < bytes && is_ready(fd, POLLOUT)) {
+        size_t left = bytes - done;
+        ssize_t count = write(fd, (const char *)from + done, left < largest ? left : largest);
+
+        if (count < 0)
+            break;
+        done += (size_t)count;
+    }
+    return done ? (ptrdiff_t)done : -1;
 }
 
 bool os_is_terminal(int fd)

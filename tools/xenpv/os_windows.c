@@ -82,13 +82,6 @@ bool os_size(int fd, uint64_t *bytes)
     return true;
 }
 
-bool os_ready(int fd, bool writing)
-{
-    (void)fd;
-    (void)writing;
-    return true;
-}
-
 ptrdiff_t os_read(int fd, void *to, size_t bytes)
 {
     return _read(fd, to, (unsigned)bytes);

@@ -166,7 +166,7 @@ static bool write_out(struct pump *pump)
     struct slot *slot = landed(pump);
     ptrdiff_t count;
 
-    if (!slot || !os_ready(transfer->fd, true))
+    if (!slot)
         return false;
     count = os_write(transfer->fd, (uint8_t *)slot->iov.base + slot->used, slot->size - slot->used);
     if (!stream_moved(pump, count))
@@ -201,7 +201,7 @@ static bool read_in(struct pump *pump)
     struct slot *slot;
     ptrdiff_t count;
 
-    if (pump->input_ended || !has_room(pump) || !os_ready(transfer->fd, false))
+    if (pump->input_ended || !has_room(pump))
         return false;
     if (pump->next == transfer->end)
         return expect_end(pump);

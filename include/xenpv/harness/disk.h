@@ -30,7 +30,7 @@ int xenpv_disk_memory(const struct xenpv_allocator *allocator, uint64_t bytes,
                       struct xenpv_disk *disk);
 
 /*
- * A disk in a file or block device, opened through the operating system; POSIX only. Its size is
+ * A disk in a file or block device, opened through the operating system. Its size is
  * the file's. XENPV_ENOENT, XENPV_EACCES, XENPV_EINVAL (no file or block device, or empty, or not a
  * multiple of 512), XENPV_ENOMEM; `readonly` opens it so.
  */

@@ -29,15 +29,16 @@ static bool file_says(const char *path, const char *word)
 {
     char found[64] = "";
     FILE *file = fopen(path, "re");
-    bool says = file && fscanf(file, "%63s", found) == 1 && strstr(found, word);
+    bool says = file && fscanf(file, "%63s", found) == 1 && strcmp(found, word) == 0;
 
     if (file)
         fclose(file);
     return says;
 }
 
-/* Linux makes both only when it runs on Xen: the directory by itself, its contents by mounting
- * xenfs. */
+/*
+ * Linux makes both only when it runs on Xen; what is inside /proc/xen comes by mounting xenfs.
+ */
 static bool on_xen(void)
 {
     return access("/proc/xen", F_OK) == 0 || file_says("/sys/hypervisor/type", "xen");

@@ -205,7 +205,7 @@ make_dom0() {
 
     new_root dom0
     cp "$lab_home/dom0/init" dom0/init
-    cp lab-agent lab-client lab-relay "$lab_home"/dom0/lab-* "$(type -P xenstore)" dom0/usr/bin
+    cp lab-agent lab-client lab-relay "$lab_home"/dom0/lab-* "$(type -P xenstore)" "$(type -P flock)" dom0/usr/bin
     xenstore_names dom0
     mkdir -p dom0/{etc/xen/scripts,var/lib/xen,var/log/xen/console,usr/lib}
     touch dom0/etc/xen/xl.conf

@@ -182,6 +182,17 @@ open_log() {
     : >"$log" || fail "cannot write the log $log"
 }
 
+# Directories of runs that were killed before they could remove them.
+remove_orphans() {
+    local dir pid
+
+    for dir in "${TMPDIR:-/tmp}"/xenlab.*.??????; do
+        pid=${dir##*/xenlab.}
+        pid=${pid%.*}
+        [[ ! -O $dir || ! $pid =~ ^[0-9]+$ || -d /proc/$pid ]] || rm -rf "$dir"
+    done
+}
+
 cleanup() {
     [[ -z ${client:-} ]] || kill -KILL "$client" 2>/dev/null || true
     stop_qemu
@@ -238,7 +249,8 @@ run_machine() {
     find_xenpv
     ensure_base
     open_log
-    run_dir=$(mktemp -d "${TMPDIR:-/tmp}/xenlab.XXXXXX")
+    remove_orphans
+    run_dir=$(mktemp -d "${TMPDIR:-/tmp}/xenlab.$$.XXXXXX")
     : >"$run_dir/complaints"
     trap cleanup EXIT
     trap "exit 129" HUP

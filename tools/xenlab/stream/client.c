@@ -51,7 +51,13 @@ static void enter(const char *what)
     if (options.verbose)
         fprintf(stderr, "xenlab: %.1f s: %s\n", (double)(now_ms() - began) / 1000, what);
     else if (isatty(STDERR_FILENO))
-        fprintf(stderr, "\r\033[K%s%s", commanded ? "" : what, commanded ? "" : "... ");
+        fprintf(stderr, commanded ? "\r\033[K" : "\r\033[K%s... ", what);
+}
+
+static void clear_line(void)
+{
+    if (!options.verbose && isatty(STDERR_FILENO))
+        fputs("\r\033[K", stderr);
 }
 
 static struct termios cooked;
@@ -436,5 +442,6 @@ int main(int argc, char **argv)
     if (options.timeout > 0)
         deadline = began + (int64_t)options.timeout * 1000;
     signal(SIGPIPE, SIG_IGN);
+    atexit(clear_line);
     return session(argv[optind], (const char *const *)argv + optind + 2);
 }

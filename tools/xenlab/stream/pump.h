@@ -40,11 +40,12 @@ void pump_reset(struct pump *p);
 /* True while bytes of the peer wait to be written locally. */
 bool pump_draining(const struct pump *p);
 
-/* Move what can be moved now. After anything was queued or changed by the caller. False: link gone. */
+/* Move what can be moved now. After anything was queued or changed by the caller. False: link gone.
+ */
 bool pump_move(struct pump *p);
 
-/* Sleep until there is more to do, wake_fd is readable, or the time-out in milliseconds (-1: none) is
- * over, and do it. False when the link is gone or the peer breaks the protocol. */
+/* Sleep until there is more to do, wake_fd is readable, or the time-out in milliseconds (-1: none)
+ * is over, and do it. False when the link is gone or the peer breaks the protocol. */
 bool pump_turn(struct pump *p, int wake_fd, int timeout);
 
 #endif
