@@ -50,6 +50,12 @@ static void set_up_disk(struct rig *rig, const struct rig_options *options)
 
 void rig_up(struct rig *rig, const struct rig_options *options)
 {
+    rig_up_locked(rig, options, NULL, NULL);
+}
+
+void rig_up_locked(struct rig *rig, const struct rig_options *options, void (*lock)(void *),
+                   void (*unlock)(void *))
+{
     struct xenpv_mock_config config = {.size = sizeof(config)};
     struct xenpv_mock_vbd vbd = {
         .frontend = 1, .vdev = RIG_VDEV, .params = "memory", .readonly = options->readonly};
@@ -60,6 +66,8 @@ void rig_up(struct rig *rig, const struct rig_options *options)
     rig->allocator = (struct xenpv_allocator){rig, counted_alloc, counted_free};
     config.allocator = rig->allocator;
     config.log = no_misuse;
+    config.lock = lock;
+    config.unlock = unlock;
     assert_int_equal(xenpv_mock_create(&config, &rig->mock), XENPV_OK);
     assert_int_equal(xenpv_mock_add_domain(rig->mock, 1), XENPV_OK);
     assert_int_equal(xenpv_mock_port(rig->mock, 0, &rig->back_port), XENPV_OK);
@@ -76,6 +84,8 @@ void rig_up(struct rig *rig, const struct rig_options *options)
     }
     xenpv_blk_config_init(&blk, &rig->front_port, RIG_FRONTEND_PATH);
     blk.poll = options->poll;
+    if (options->slow_clock)
+        blk.connect_ms = blk.close_ms = 0;
     blk.abi = options->abi;
     rig->memory = aligned_alloc(16, (xenpv_blk_size(&blk) + 15) & ~(size_t)15);
     assert_int_equal(xenpv_blk_init(rig->memory, &blk, &rig->blk), XENPV_OK);

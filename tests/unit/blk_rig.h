@@ -15,6 +15,7 @@ struct rig_options {
     uint64_t bytes;       /* of the disk; 0: 1 MiB */
     uint32_t sector_size; /* 0: 512 */
     bool readonly, no_flush, poll, no_backend;
+    bool slow_clock;    /* no deadline is met: for threads, whose clock runs as they please */
     enum xenpv_abi abi; /* of the frontend */
 };
 
@@ -31,6 +32,9 @@ struct rig {
 };
 
 void rig_up(struct rig *rig, const struct rig_options *options);
+/* The same with a lock around the calls of the mock's ports, for several threads. */
+void rig_up_locked(struct rig *rig, const struct rig_options *options, void (*lock)(void *),
+                   void (*unlock)(void *));
 void rig_down(struct rig *rig); /* asserts that nothing stays granted, bound, mapped or watched */
 
 /* The same for a frontend whose backend never gave its pages back: only these may be left. */

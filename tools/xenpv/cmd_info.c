@@ -29,6 +29,15 @@ static const char *or_dash(const char *text)
     return text[0] ? text : "-";
 }
 
+/* "4 Connected", or that there is something else than a state. */
+static void state_text(uint32_t state, char text[32])
+{
+    if (state == XENPV_STATE_JUNK)
+        snprintf(text, 32, "no valid state");
+    else
+        snprintf(text, 32, "%u %s", state, xenpv_bus_state_name(state));
+}
+
 /* -------------------------------------------------------------------------------------- text -- */
 
 static void print_size(const struct xenpv_blk_info *info)
@@ -63,13 +72,14 @@ static void print_feature(const struct xenpv_negotiation *feature)
 static void print_text(const struct view *view)
 {
     const struct xenpv_blk_info *info = &view->info;
+    char frontend[32], backend[32];
 
+    state_text(info->frontend_state, frontend);
+    state_text(info->backend_state, backend);
     printf("%s (%s)\n", view->device.name, view->name);
     printf("holder     %s\n", or_dash(view->holder));
-    printf("frontend   %u %s  %s\n", info->frontend_state,
-           xenpv_bus_state_name(info->frontend_state), info->frontend_path);
-    printf("backend    %u %s  %s (domain %u)\n", info->backend_state,
-           xenpv_bus_state_name(info->backend_state), info->backend_path, info->backend_id);
+    printf("frontend   %s  %s\n", frontend, info->frontend_path);
+    printf("backend    %s  %s (domain %u)\n", backend, info->backend_path, info->backend_id);
     printf("type       %s%s, %s\n", info->device_type[0] ? info->device_type : "disk",
            info->removable ? ", removable" : "", info->readonly ? "read-only" : "read-write");
     print_size(info);
@@ -84,7 +94,10 @@ static void print_end_json(const char *end, const char *path, uint32_t state)
 {
     json_open(end, '{');
     json_text("path", path);
-    json_number("state", state);
+    if (state == XENPV_STATE_JUNK)
+        json_null("state");
+    else
+        json_number("state", state);
     json_text("state_name", xenpv_bus_state_name(state));
 }
 

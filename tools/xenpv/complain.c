@@ -77,13 +77,13 @@ static const char *advice(int error)
     }
 }
 
-/* "KEY is FOUND, expected EXPECTED", as far as there is a key and a finding. */
+/* What was found where, as far as there is a key or a check that says so. */
 static void describe_finding(const struct xenpv_detail *detail, char *text, size_t bytes)
 {
     const char *expected = detail->expected ? detail->expected : "";
 
     if (detail->key[0])
-        snprintf(text, bytes, ": %s is %s%s%s", detail->key, detail->found,
+        snprintf(text, bytes, ": %s: found %s%s%s", detail->key, detail->found,
                  expected[0] ? ", expected " : "", expected);
     else if (detail->check)
         snprintf(text, bytes, ": found %s (queue %u, ring index %u), but %s", detail->found,
@@ -92,20 +92,28 @@ static void describe_finding(const struct xenpv_detail *detail, char *text, size
         text[0] = '\0';
 }
 
+static void describe_error(const struct xenpv_detail *detail, uint64_t waited_ms, char *text,
+                           size_t bytes)
+{
+    if (detail->error == XENPV_ETIMEDOUT)
+        snprintf(text, bytes, "gave up after %" PRIu64 " ms", waited_ms);
+    else
+        snprintf(text, bytes, "%s", xenpv_error_text(detail->error));
+}
+
 int complain_of_device(const char *device, const struct xenpv_detail *detail, uint64_t waited_ms,
                        const char *note)
 {
-    char finding[256], waited[48] = "";
+    char finding[256], reason[96];
 
-    if (detail->error == XENPV_ENOENT)
+    if (detail->error == XENPV_ENOENT && detail->key[0])
         return complain(STATUS_FAILED,
                         "%s: there is no such device (%s is missing); 'xenpv list' shows those "
                         "there are",
                         device, detail->key);
     describe_finding(detail, finding, sizeof(finding));
-    if (detail->error == XENPV_ETIMEDOUT)
-        snprintf(waited, sizeof(waited), " after %" PRIu64 " ms", waited_ms);
-    return complain(status_of_error(detail->error), "%s: %s%s: %s%s%s%s", device,
-                    detail->step ? detail->step : "using it", finding,
-                    xenpv_error_text(detail->error), waited, advice(detail->error), note);
+    describe_error(detail, waited_ms, reason, sizeof(reason));
+    return complain(status_of_error(detail->error), "%s: %s%s: %s%s%s", device,
+                    detail->step ? detail->step : "using it", finding, reason,
+                    advice(detail->error), note);
 }

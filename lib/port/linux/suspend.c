@@ -36,7 +36,7 @@ static int read_domid(struct xs_handle *store, uint32_t *domid)
 uint32_t xenpv_linux_generation_now(void *ctx)
 {
     struct xenpv_linux *self = ctx;
-    uint32_t domid;
+    uint32_t domid = self->domid;
     int rc;
 
     pthread_mutex_lock(&self->suspend_lock);
