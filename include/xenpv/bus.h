@@ -80,7 +80,7 @@ struct xenpv_bus_driver {
     int (*publish)(void *owner);
     /* Judges the answer, lets the data path start, may put more keys. */
     int (*connect)(void *owner);
-    /* The peer rewrote state 4: its properties may have changed, and have been read again. */
+    /* The peer rewrote state 4: its properties may have changed, and have been read again. Or NULL. */
     int (*changed)(void *owner);
     /*
      * Stops the data path. `drain`: what is accepted is finished first; else it fails at once. True
@@ -118,7 +118,8 @@ struct xenpv_bus {
     uint64_t now, deadline, look_at, retry_at;
     uint32_t tries;
     uint8_t job, after; /* enum bus_job; the enum bus_action that is still to be carried out */
-    bool started, watching, shared, look_again;
+    bool started, watching, shared;
+    bool own_gone;      /* a backend's directory was missing when last looked at */
     bool last;          /* the job under way is the last thing to do */
     bool state_written; /* the job under way writes the state, too */
     struct xenpv_store_batch batch;

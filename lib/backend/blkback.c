@@ -120,12 +120,6 @@ static int on_connect(void *owner)
     return error;
 }
 
-static int on_changed(void *owner)
-{
-    (void)owner; /* a frontend has no properties that change */
-    return XENPV_OK;
-}
-
 static bool on_quiesce(void *owner, bool drain)
 {
     struct xenpv_blkback *back = owner;
@@ -162,7 +156,6 @@ static const struct xenpv_bus_driver driver = {
     .own_keys = written_keys,
     .publish = on_publish,
     .connect = on_connect,
-    .changed = on_changed,
     .quiesce = on_quiesce,
     .release = on_release,
     .abandon = on_abandon,

@@ -72,6 +72,7 @@ struct xenpv_blk {
     struct xenpv_blk_info info;
     struct xenpv_key_value own[OWN_COUNT], offer[OFFER_COUNT], answer[ANSWER_COUNT];
     struct xenpv_blkq queue;
+    bool opened; /* the queue was handed to its thread */
 };
 
 /* ---- judging the disk --------------------------------------------------------------------------
@@ -116,10 +117,11 @@ static void take_info(const struct xenpv_blk *blk, struct xenpv_blk_info *info)
     uint64_t size = answer(blk, ANSWER_SECTOR_SIZE)->number;
     uint64_t physical = answer(blk, ANSWER_PHYSICAL)->number;
     uint64_t flags = answer(blk, ANSWER_INFO)->number;
+    uint64_t sectors = answer(blk, ANSWER_SECTORS)->number;
 
     info->sector_size = (uint32_t)size;
     info->physical_sector_size = (uint32_t)(physical ? physical : size);
-    info->bytes = answer(blk, ANSWER_SECTORS)->number * XENPV_BLKIF_SECTOR;
+    info->bytes = sectors <= LARGEST_DISK / XENPV_BLKIF_SECTOR ? sectors * XENPV_BLKIF_SECTOR : 0;
     if (power_of_two(size))
         info->bytes &= ~(size - 1);
     info->cdrom = (flags & XENPV_VDISK_CDROM) != 0;
@@ -154,6 +156,7 @@ static int on_publish(void *owner)
     struct xenpv_blkq *q = &blk->queue;
     int error = blkq_share(q, blk->bus.peer_domid);
 
+    blk->opened = false;
     if (error)
         return error;
     error = xenpv_bus_put_number(&blk->bus, "ring-ref", arena_ref(&q->arena, 0));
@@ -172,7 +175,6 @@ static int on_connect(void *owner)
     if (error)
         return error;
     take_info(blk, &blk->info);
-    blkq_open(&blk->queue, &blk->info);
     return XENPV_OK;
 }
 
@@ -282,6 +284,7 @@ int xenpv_blk_connect(struct xenpv_blk *blk, uint64_t now)
         return XENPV_ENOTSUP;
     if (!xenpv_load_acquire(&blk->queue.parked))
         return XENPV_EBUSY;
+    xenpv_store(&blk->queue.broken, 0);
     return xenpv_bus_start(&blk->bus, XENPV_GOAL_CONNECT, now);
 }
 
@@ -317,9 +320,17 @@ static void fail_if_broken(struct xenpv_blk *blk)
 
 enum xenpv_blk_state xenpv_blk_step(struct xenpv_blk *blk, uint64_t now)
 {
+    enum xenpv_blk_state state;
+
     fail_if_broken(blk);
     xenpv_bus_step(&blk->bus, now);
-    return xenpv_blk_state(blk);
+    state = xenpv_blk_state(blk);
+    /* Only a queue whose user has been told of it has anybody to park it. */
+    if (state == XENPV_BLK_CONNECTED && !blk->opened) {
+        blkq_open(&blk->queue, &blk->info);
+        blk->opened = true;
+    }
+    return state;
 }
 
 uint64_t xenpv_blk_deadline(const struct xenpv_blk *blk)

@@ -81,6 +81,7 @@ struct xenpv_blkq {
     bool poll_mode;
     bool can_flush, readonly;
     uint32_t event_port;
+    uint32_t generation; /* of which event_port is */
     bool has_port;
     uint64_t bytes; /* of the disk */
     uint32_t unit;  /* sector size, a power of two */

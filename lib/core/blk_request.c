@@ -10,12 +10,11 @@ static void move(const struct blk_operation *operation, struct cursor *cursor, u
         const struct xenpv_iov *iov = &operation->iov[cursor->element];
         size_t here = iov->length - cursor->at;
         size_t part = here < bytes ? here : bytes;
-        uint8_t *user = (uint8_t *)iov->base + cursor->at;
 
         if (part && to_bounce)
-            memcpy(bounce, user, part);
+            memcpy(bounce, (uint8_t *)iov->base + cursor->at, part);
         else if (part)
-            memcpy(user, bounce, part);
+            memcpy((uint8_t *)iov->base + cursor->at, bounce, part);
         bounce += part;
         bytes -= (uint32_t)part;
         cursor->at += part;

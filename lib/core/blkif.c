@@ -78,6 +78,11 @@ uint32_t xenpv_blkif_slot_size(enum xenpv_abi abi)
     return layouts[abi].slot;
 }
 
+uint32_t xenpv_blkif_response_size(enum xenpv_abi abi)
+{
+    return layouts[abi].response;
+}
+
 static uint32_t put_discard(const struct layout *l, const struct xenpv_blkif_request *req,
                             uint8_t *slot)
 {
@@ -191,10 +196,8 @@ uint32_t xenpv_blkif_put_response(enum xenpv_abi abi, const struct xenpv_blkif_r
     return layouts[abi].response;
 }
 
-void xenpv_blkif_get_response(enum xenpv_abi abi, const uint8_t *slot,
-                              struct xenpv_blkif_response *rsp)
+void xenpv_blkif_get_response(const uint8_t *slot, struct xenpv_blkif_response *rsp)
 {
-    (void)abi; /* the fields stand at the same place in all layouts; only the size differs */
     rsp->id = get64(slot);
     rsp->op = slot[RESPONSE_OP];
     rsp->status = (int16_t)get16(slot + RESPONSE_STATUS);

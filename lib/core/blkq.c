@@ -61,8 +61,10 @@ void blkq_init(struct xenpv_blkq *q, const struct xenpv_blk_config *config, void
 int blkq_share(struct xenpv_blkq *q, uint16_t backend_id)
 {
     const struct xenpv_port *port = q->port;
-    int error = arena_share(&q->arena, backend_id);
+    int error;
 
+    q->generation = port->sys->generation(port->ctx);
+    error = arena_share(&q->arena, backend_id);
     if (error)
         return error;
     uint32_t page = arena_take(&q->arena);
@@ -373,7 +375,7 @@ static bool receive(struct xenpv_blkq *q, const struct xenpv_blkif_response *res
 static void receive_all(struct xenpv_blkq *q)
 {
     uint32_t available = xenpv_ring_available(&q->ring);
-    uint32_t bytes = xenpv_blkif_slot_size(q->abi) == XENPV_BLKIF_SLOT_MAX ? 16 : 12;
+    uint32_t bytes = xenpv_blkif_response_size(q->abi);
 
     if (!XENPV_CHECK(RSP_PROD, available <= xenpv_ring_outstanding(&q->ring))) {
         violated(q, XENPV_CHECK_RSP_PROD, q->ring.cons, q->ring.cons + available);
@@ -385,7 +387,7 @@ static void receive_all(struct xenpv_blkq *q)
         uint32_t index = q->ring.cons;
 
         xenpv_ring_take(&q->ring, image, bytes);
-        xenpv_blkif_get_response(q->abi, image, &response);
+        xenpv_blkif_get_response(image, &response);
         if (!receive(q, &response, index))
             return;
     }
@@ -439,6 +441,12 @@ int xenpv_blkq_arm(struct xenpv_blkq *q)
     if (parked(q) || xenpv_load(&q->stop) != BLK_RUN || q->done.first != BLK_NONE)
         return 1;
     if (xenpv_blkq_wait_handle(q) == XENPV_NO_HANDLE)
+        return 1;
+    /* No answer will come to what was never sent. */
+    if (q->waiting.first != BLK_NONE && xenpv_ring_outstanding(&q->ring) == 0)
+        return 1;
+    /* After a suspend the number may be another device's port: its event is not ours to take. */
+    if (port->sys->generation(port->ctx) != q->generation)
         return 1;
     if (port->event->take(port->ctx, q->event_port))
         port->event->unmask(port->ctx, q->event_port);

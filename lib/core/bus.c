@@ -2,12 +2,6 @@
 #include "bus_jobs.h"
 #include "bus_table.h"
 
-/*
- * A watch may be lost (a store that restarts, an event queue that overflowed): while a peer is
- * awaited its state is looked at this often in any case. A connected device relies on its watch
- * alone.
- */
-#define LOOK_MS 500u
 /* How soon to ask a queue again whether it has stopped, or the port whether the peer let go. */
 #define RETRY_MS 1u
 /* Transitions of one step call; a peer that moves faster is followed at the next call. */
@@ -44,11 +38,6 @@ int xenpv_bus_init(struct xenpv_bus *bus, const struct xenpv_bus_config *config)
     return XENPV_OK;
 }
 
-static uint64_t from_now(const struct xenpv_bus *bus, uint32_t ms)
-{
-    return ms ? bus->now + ms : UINT64_MAX;
-}
-
 int xenpv_bus_start(struct xenpv_bus *bus, enum xenpv_bus_goal goal, uint64_t now)
 {
     bool over = bus->phase == XENPV_BUS_IDLE || bus->phase == XENPV_BUS_DONE;
@@ -57,18 +46,24 @@ int xenpv_bus_start(struct xenpv_bus *bus, enum xenpv_bus_goal goal, uint64_t no
     if (goal == XENPV_GOAL_CLOSE) {
         if (bus->phase == XENPV_BUS_IDLE)
             bus->phase = XENPV_BUS_DONE;
-        if (!over && bus->goal != goal)
-            bus->deadline = from_now(bus, bus->config.close_ms);
+        if (over || bus->goal == goal)
+            return XENPV_OK;
         bus->goal = goal;
-        bus->look_again = true;
+        bus->deadline = bus_from_now(bus, bus->config.close_ms);
+        bus->look_at = now;
+        /* Whatever is being read for a connection or an inspection is not acted upon any more. */
+        if (!bus->shared && bus->phase < XENPV_BUS_PUBLISHED)
+            bus_set_job(bus, JOB_NONE);
         return XENPV_OK;
     }
     if (!over)
         return XENPV_EBUSY;
     bus->goal = goal;
     bus->phase = XENPV_BUS_FIND;
-    bus->deadline = from_now(bus, bus->config.connect_ms);
+    bus->deadline = bus_from_now(bus, bus->config.connect_ms);
     bus->look_at = UINT64_MAX;
+    bus->own_state = bus->peer_state = XENPV_STATE_UNKNOWN;
+    bus->peer_path[0] = '\0';
     bus->detail = (struct xenpv_detail){0};
     bus->generation = bus->config.port->sys->generation(bus->config.port->ctx);
     bus->after = ACT_WAIT;
@@ -126,15 +121,49 @@ static struct xenpv_detail waiting_detail(const struct xenpv_bus *bus, int error
                                   .step = waits[bus->phase].step[role],
                                   .expected = waits[bus->phase].expected[role]};
 
+    if (bus->phase == XENPV_BUS_FIND)
+        return detail;
     bus_describe_key(&detail, bus->peer_path, "state");
     describe_state(bus->peer_state, detail.found, sizeof(detail.found));
     return detail;
 }
 
+static char *append(char *at, const char *end, const char *text)
+{
+    while (*text && at < end)
+        *at++ = *text++;
+    *at = '\0';
+    return at;
+}
+
+/* The first failure is the one that is told, and logged: a line for each connection at the most. */
+static void record(struct xenpv_bus *bus, const struct xenpv_detail *detail)
+{
+    const struct xenpv_port *port = bus->config.port;
+    const char *const words[] = {bus->own_path,
+                                 ": ",
+                                 detail->step,
+                                 ": ",
+                                 detail->key,
+                                 " is '",
+                                 detail->found,
+                                 "', expected ",
+                                 detail->expected,
+                                 ": ",
+                                 xenpv_error_text(detail->error)};
+    char line[256], *at = line;
+
+    if (bus->detail.error != XENPV_OK)
+        return;
+    bus->detail = *detail;
+    for (uint32_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        at = append(at, line + sizeof(line) - 1, words[i]);
+    port->sys->log(port->ctx, XENPV_LOG_WARN, line);
+}
+
 void xenpv_bus_fail(struct xenpv_bus *bus, const struct xenpv_detail *detail)
 {
-    if (bus->detail.error == XENPV_OK)
-        bus->detail = *detail;
+    record(bus, detail);
     if (bus->config.driver->role == XENPV_BACKEND && bus->phase > XENPV_BUS_LOOK) {
         /* One bad frontend does not end a backend: it closes, and offers itself again. */
         if (bus->phase < XENPV_BUS_CLOSING)
@@ -142,7 +171,7 @@ void xenpv_bus_fail(struct xenpv_bus *bus, const struct xenpv_detail *detail)
         return;
     }
     if (bus->goal != XENPV_GOAL_CLOSE)
-        bus->deadline = from_now(bus, bus->config.close_ms);
+        bus->deadline = bus_from_now(bus, bus->config.close_ms);
     bus->goal = XENPV_GOAL_CLOSE;
     bus->after = ACT_WAIT;
 }
@@ -240,6 +269,19 @@ static bool act(struct xenpv_bus *bus, enum bus_action action)
     return false;
 }
 
+/* The device is being taken away: its backend will offer nothing any more. */
+static bool offline(struct xenpv_bus *bus)
+{
+    struct xenpv_detail detail = {.error = XENPV_EPEER,
+                                  .step = "looking for the backend",
+                                  .expected = "1: the device is not being taken away",
+                                  .found = "0"};
+
+    bus_describe_key(&detail, bus->peer_path, "online");
+    xenpv_bus_fail(bus, &detail);
+    return true;
+}
+
 bool bus_look_done(struct xenpv_bus *bus)
 {
     enum xenpv_bus_role role = bus->config.driver->role;
@@ -248,6 +290,8 @@ bool bus_look_done(struct xenpv_bus *bus)
         bus_set_job(bus, JOB_OFFER);
         return true;
     }
+    if (role == XENPV_FRONTEND && !bus->online && bus->phase < XENPV_BUS_PUBLISHED)
+        return offline(bus);
     return act(bus, bus_action(role, bus->phase, bus->peer_state));
 }
 
@@ -267,8 +311,7 @@ static bool drop_all(struct xenpv_bus *bus)
                                   .step = "returning from a suspend",
                                   .expected = "a connection of this generation"};
 
-    if (bus->detail.error == XENPV_OK)
-        bus->detail = detail;
+    record(bus, &detail);
     bus_set_job(bus, JOB_NONE);
     if (!bus->config.driver->quiesce(bus->config.owner, false)) {
         bus->look_at = bus->now + RETRY_MS;
@@ -286,18 +329,23 @@ static bool stop_draining(struct xenpv_bus *bus)
                                   .step = "finishing what the queues had accepted",
                                   .expected = "the backend to answer, and the queues to be polled"};
 
-    if (bus->detail.error == XENPV_OK)
-        bus->detail = detail;
-    bus->deadline = from_now(bus, bus->config.close_ms);
+    record(bus, &detail);
+    bus->deadline = bus_from_now(bus, bus->config.close_ms);
     return act(bus, (enum bus_action)bus->after);
 }
 
 /* The peer does not let go: end without it. */
 static bool give_up(struct xenpv_bus *bus)
 {
+    bus_set_job(bus, JOB_NONE);
+    /* Memory that a queue still uses cannot be given up, however late it is. */
+    if (!bus->config.driver->quiesce(bus->config.owner, false)) {
+        bus->look_at = bus->now + RETRY_MS;
+        return false;
+    }
     bus->config.driver->abandon(bus->config.owner, false);
     bus->shared = false;
-    bus->deadline = UINT64_MAX;
+    bus->deadline = bus_from_now(bus, bus->config.close_ms);
     bus->after = ACT_WAIT;
     if (bus->phase == XENPV_BUS_CLOSED)
         bus_set_job(bus, JOB_CLEAN);
@@ -313,6 +361,8 @@ static bool timed_out(struct xenpv_bus *bus)
     struct xenpv_detail detail = waiting_detail(bus, XENPV_ETIMEDOUT);
     bool closing = bus->goal == XENPV_GOAL_CLOSE;
 
+    if (bus->last) /* all is closed but the store */
+        return finish(bus);
     if (bus->after == ACT_CLOSE || bus->after == ACT_CLOSED)
         return stop_draining(bus);
     /* Keys that were on their way may have arrived. */
@@ -330,10 +380,9 @@ static bool timed_out(struct xenpv_bus *bus)
 
 static bool look(struct xenpv_bus *bus)
 {
-    if (!bus_fired(bus) && !bus->look_again && bus->now < bus->look_at)
+    if (!bus_fired(bus) && bus->now < bus->look_at)
         return false;
-    bus->look_again = false;
-    bus->look_at = bus->phase == XENPV_BUS_CONNECTED ? UINT64_MAX : bus->now + LOOK_MS;
+    bus->look_at = bus->phase == XENPV_BUS_CONNECTED ? UINT64_MAX : bus->now + BUS_LOOK_MS;
     bus_set_job(bus, JOB_LOOK);
     return true;
 }
@@ -353,7 +402,7 @@ static bool turn(struct xenpv_bus *bus)
 {
     if (bus->phase == XENPV_BUS_IDLE || bus->phase == XENPV_BUS_DONE)
         return false;
-    if (suspended(bus))
+    if (!bus->last && suspended(bus))
         return drop_all(bus);
     if (bus->job != JOB_NONE)
         return bus_do_job(bus) || (bus->now >= bus->deadline && timed_out(bus));

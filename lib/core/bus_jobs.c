@@ -10,7 +10,7 @@
 
 /* The first operations of JOB_FIND and JOB_LOOK. */
 enum { FIND_PEER, FIND_PEER_ID, FIND_STATE, FIND_KEYS };
-enum { LOOK_PEER, LOOK_ONLINE, LOOK_OWN, LOOK_COUNT };
+enum { LOOK_PEER, LOOK_ONLINE, LOOK_OWN };
 
 #define DOMID_LAST 0x7fefu /* xen.h: DOMID_FIRST_RESERVED - 1 */
 
@@ -144,7 +144,9 @@ void bus_set_job(struct xenpv_bus *bus, enum bus_job job)
 void bus_write_state(struct xenpv_bus *bus, enum xenpv_bus_state state)
 {
     bus_set_job(bus, JOB_STATE);
-    add_state(bus, state);
+    /* A directory that the toolstack has removed is not made anew by writing into it. */
+    if (state == XENPV_STATE_INITIALISING || !bus->own_gone)
+        add_state(bus, state);
     bus->own_state = state;
 }
 
@@ -280,8 +282,10 @@ static bool judge(struct xenpv_bus *bus, enum xenpv_bus_question question, uint3
             xenpv_key_absent(key, value);
         else
             xenpv_key_judge(key, op->value, length_of(op), value);
-        if (op->status == XENPV_E2BIG)
+        if (op->status == XENPV_E2BIG) {
             value->status = XENPV_KEY_JUNK;
+            value->number = key->fallback;
+        }
         if (key->required && value->status != XENPV_KEY_GOOD && bus->goal != XENPV_GOAL_INSPECT) {
             bool number = key->kind == XENPV_KEY_NUMBER;
             fail(bus, value->status == XENPV_KEY_ABSENT ? XENPV_EPEER : XENPV_EBROKEN,
@@ -340,7 +344,7 @@ static void find_done(struct xenpv_bus *bus)
         return;
     }
     bus->phase = XENPV_BUS_LOOK;
-    bus->look_again = true;
+    bus->look_at = bus->now;
 }
 
 /* Somebody else closes this end: a toolstack through the backend's directory, or a new owner. */
@@ -359,19 +363,32 @@ static bool closed_by_others(struct xenpv_bus *bus, uint32_t found)
     return true;
 }
 
+/* No answer at all; a node that may not be read is one. */
+static bool unread(const struct xenpv_store_op *op)
+{
+    return op->status != XENPV_OK && op->status != XENPV_ENOENT && op->status != XENPV_EACCES &&
+           op->status != XENPV_E2BIG;
+}
+
 static void look_done(struct xenpv_bus *bus)
 {
     const struct xenpv_store_op *online = &bus->ops[LOOK_ONLINE];
     uint64_t number = 1;
 
-    if (bus->ops[LOOK_PEER].status == XENPV_ESTORE) {
-        unanswered(bus, &bus->ops[LOOK_PEER]);
+    if (unread(&bus->ops[LOOK_PEER])) {
+        /* The data path needs no store: a connected device looks again later. */
+        if (bus->phase == XENPV_BUS_CONNECTED)
+            bus->look_at = bus->now + BUS_LOOK_MS;
+        else
+            unanswered(bus, &bus->ops[LOOK_PEER]);
         return;
     }
     bus->peer_state = state_of(&bus->ops[LOOK_PEER]);
     if (online->status == XENPV_OK)
         xenpv_parse_number(online->value, length_of(online), &number);
     bus->online = number != 0;
+    bus->own_gone =
+        bus->config.driver->role == XENPV_BACKEND && bus->ops[LOOK_OWN].status == XENPV_ENOENT;
     if (!closed_by_others(bus, state_of(&bus->ops[LOOK_OWN])))
         bus_look_done(bus);
 }
@@ -417,7 +434,7 @@ static void answer_done(struct xenpv_bus *bus)
 {
     const struct xenpv_bus_driver *driver = bus->config.driver;
 
-    if (!judge(bus, XENPV_ASK_ANSWER, 0))
+    if (bus->goal == XENPV_GOAL_CLOSE || !judge(bus, XENPV_ASK_ANSWER, 0))
         return;
     if (bus->goal == XENPV_GOAL_INSPECT) {
         bus->phase = XENPV_BUS_DONE;
@@ -432,7 +449,7 @@ static void reread_done(struct xenpv_bus *bus)
 {
     int error = XENPV_OK;
 
-    if (judge(bus, XENPV_ASK_ANSWER, 0))
+    if (judge(bus, XENPV_ASK_ANSWER, 0) && bus->config.driver->changed)
         error = bus->config.driver->changed(bus->config.owner);
     if (error)
         fail(bus, error, "reading the peer's new properties", "", bus->peer_path, NULL,
@@ -444,11 +461,11 @@ static void written(struct xenpv_bus *bus, enum xenpv_bus_phase phase, uint32_t 
 {
     bus->own_state = state;
     bus->phase = phase;
-    bus->look_again = true;
-    if (phase == XENPV_BUS_CONNECTED)
+    bus->look_at = bus->now;
+    if (phase == XENPV_BUS_CONNECTED && bus->goal == XENPV_GOAL_CONNECT)
         bus->deadline = UINT64_MAX;
     else if (bus->goal == XENPV_GOAL_CLOSE && phase == XENPV_BUS_CLOSED)
-        bus->deadline = bus->config.close_ms ? bus->now + bus->config.close_ms : UINT64_MAX;
+        bus->deadline = bus_from_now(bus, bus->config.close_ms);
 }
 
 /* Where the store has no transactions the state follows only once every key stands. */
@@ -502,7 +519,10 @@ static bool job_failed(struct xenpv_bus *bus)
 
 static bool again(struct xenpv_bus *bus)
 {
-    if (bus->batch.status != XENPV_EAGAIN || bus->tries >= TRIES)
+    bool state_lost = bus->job == JOB_STATE && (bus->batch.status || failed_write(bus));
+
+    /* The peer waits for a state: one lost write must not cost what it would have given back. */
+    if ((bus->batch.status != XENPV_EAGAIN && !state_lost) || bus->tries >= TRIES)
         return false;
     bus->started = false;
     bus->retry_at = bus->now + (1u << (bus->tries < MAX_SHIFT ? bus->tries : MAX_SHIFT));
@@ -517,6 +537,11 @@ static void job_done(struct xenpv_bus *bus)
 
     bus->job = JOB_NONE;
     bus->started = false;
+    /* What a connected device only wanted to know, it asks again later. */
+    if (bus->phase == XENPV_BUS_CONNECTED && bus->batch.status && job != JOB_STATE) {
+        bus->look_at = bus->now + BUS_LOOK_MS;
+        return;
+    }
     failed = job_failed(bus);
     /* A state that cannot be written is no reason not to go on closing. */
     if (failed && job != JOB_STATE && job != JOB_CLEAN) {

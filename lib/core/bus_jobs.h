@@ -18,6 +18,18 @@ enum bus_job {
     JOB_CLEAN,   /* remove our keys */
 };
 
+/*
+ * A watch may be lost (a store that restarts, an event queue that overflowed): while a peer is awaited
+ * its state is looked at this often in any case. A connected device relies on its watch alone.
+ */
+#define BUS_LOOK_MS 500u
+
+/* The time that is `ms` from now, where 0 means never. */
+static inline uint64_t bus_from_now(const struct xenpv_bus *bus, uint32_t ms)
+{
+    return ms ? bus->now + ms : UINT64_MAX;
+}
+
 /* Builds the job's batch; one that is pending is cancelled. */
 void bus_set_job(struct xenpv_bus *bus, enum bus_job job);
 

@@ -24,7 +24,7 @@
 static const uint8_t frontend[XENPV_BUS_PHASES][STATES] = {
     /* the backend is   none    1 Initialising 2 InitWait 3 Initialised 4 Connected 5 Closing 6 Closed 7 Reconf. 8 Reconf.ed junk */
     [XENPV_BUS_LOOK] =      {WAIT,   RESTART, RESTART, CLOSE,   CLOSE,   CLOSED, RESTART, CLOSE, CLOSE, WAIT},
-    [XENPV_BUS_RESTARTED] = {WAIT,   WAIT,    PUBLISH, PUBLISH, WAIT,    CLOSED, WAIT,    WAIT,  WAIT,  WAIT},
+    [XENPV_BUS_RESTARTED] = {WAIT,   WAIT,    PUBLISH, PUBLISH, CLOSE,   CLOSED, WAIT,    WAIT,  WAIT,  WAIT},
     [XENPV_BUS_PUBLISHED] = {LOST,   LOST,    WAIT,    WAIT,    CONNECT, LOST,   LOST,    WAIT,  WAIT,  WAIT},
     [XENPV_BUS_CONNECTED] = {LOST,   LOST,    LOST,    WAIT,    REREAD,  LOST,   LOST,    WAIT,  WAIT,  WAIT},
     [XENPV_BUS_CLOSING] =   {CLOSED, CLOSED,  CLOSED,  WAIT,    WAIT,    CLOSED, CLOSED,  WAIT,  WAIT,  WAIT},

@@ -173,7 +173,7 @@ static void response(void)
     theirs.operation = BLKIF_OP_WRITE;
     theirs.status = BLKIF_RSP_EOPNOTSUPP;
     memcpy(image, &theirs, sizeof(theirs));
-    xenpv_blkif_get_response(native(), image, &ours);
+    xenpv_blkif_get_response(image, &ours);
     SAME("response id", ours.id, theirs.id);
     SAME("response operation", ours.op, theirs.operation);
     SAME("response status", (uint16_t)ours.status, (uint16_t)theirs.status);

@@ -123,7 +123,7 @@ static int ask(struct front *front, const struct xenpv_blkif_request *request)
     back_steps(front, 1);
     assert_int_equal(xenpv_ring_available(&front->ring), 1);
     xenpv_ring_take(&front->ring, image, 16);
-    xenpv_blkif_get_response(XENPV_ABI_X86_64, image, &response);
+    xenpv_blkif_get_response(image, &response);
     assert_int_equal(response.id, request->id);
     assert_int_equal(response.op, request->op);
     return response.status;

@@ -86,6 +86,8 @@ struct xenpv_blkif_response {
 
 /* Bytes of one ring slot: the larger of request and response. */
 uint32_t xenpv_blkif_slot_size(enum xenpv_abi abi);
+/* Bytes of a response, 16 at most. */
+uint32_t xenpv_blkif_response_size(enum xenpv_abi abi);
 
 /*
  * Writes a request into `slot` (XENPV_BLKIF_SLOT_MAX bytes, 8-aligned, private memory), with all
@@ -106,8 +108,8 @@ void xenpv_blkif_get_request(enum xenpv_abi abi, const uint8_t *slot,
 /* The same for a response: bytes to copy, a multiple of 4. */
 uint32_t xenpv_blkif_put_response(enum xenpv_abi abi, const struct xenpv_blkif_response *rsp,
                                   uint8_t *slot);
-void xenpv_blkif_get_response(enum xenpv_abi abi, const uint8_t *slot,
-                              struct xenpv_blkif_response *rsp);
+/* Reads a response, whose fields stand at the same place in all layouts. */
+void xenpv_blkif_get_response(const uint8_t *slot, struct xenpv_blkif_response *rsp);
 
 /*
  * The name of a virtual disk number: "xvda", "xvdb3", "hda", "sda1" (docs/man/xen-vbd-interface),
