@@ -128,15 +128,16 @@ void xenpv_blk_info(const struct xenpv_blk *blk, struct xenpv_blk_info *info);
 /* One feature: what the backend offered and what became of it. */
 struct xenpv_negotiation {
     const char *key;              /* the backend's key */
-    enum xenpv_key_status status; /* how it was found */
+    enum xenpv_key_status status; /* how it was found; UNREAD: not published before state 4 */
     const char *offered;          /* as found; "" when absent */
-    uint64_t chosen;              /* what we use; 0: not used */
+    const char *asked;            /* what the frontend's directory asks for now, written by us or by
+                                     another owner; "" where it says nothing of it */
+    uint64_t chosen;              /* what this library uses; 0: not used */
     const char *why;              /* why not more; "" when all that is offered is used */
 };
 
 #define XENPV_BLK_FEATURES 10u
-/* Fills `out` and returns XENPV_BLK_FEATURES. Control thread; `offered` lives as long as the
- * device. */
+/* Fills `out` and returns XENPV_BLK_FEATURES. Control thread; the texts live as long as the device. */
 uint32_t xenpv_blk_negotiation(const struct xenpv_blk *blk,
                                struct xenpv_negotiation out[XENPV_BLK_FEATURES]);
 

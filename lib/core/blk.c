@@ -17,10 +17,21 @@
     }
 #define FLAG(name) NUMBER(name, 0, 0, 1)
 
-enum { OWN_DEVICE_TYPE, OWN_TRUSTED, OWN_COUNT };
+enum {
+    OWN_DEVICE_TYPE,
+    OWN_NOTHING = OWN_DEVICE_TYPE, /* in `features`: the frontend writes no key for this one */
+    OWN_RING_ORDER,
+    OWN_RING_PAGES,
+    OWN_QUEUES,
+    OWN_PERSISTENT,
+    OWN_COUNT
+};
 static const struct xenpv_key own_keys[] = {
     [OWN_DEVICE_TYPE] = {"device-type", XENPV_KEY_TEXT, false, 0, 0, 0},
-    [OWN_TRUSTED] = NUMBER("trusted", 1, 0, 1),
+    [OWN_RING_ORDER] = NUMBER("ring-page-order", 0, 0, UINT32_MAX),
+    [OWN_RING_PAGES] = NUMBER("num-ring-pages", 1, 0, UINT32_MAX),
+    [OWN_QUEUES] = NUMBER("multi-queue-num-queues", 1, 0, UINT32_MAX),
+    [OWN_PERSISTENT] = FLAG("feature-persistent"),
 };
 
 /* Published before the backend's state 2. */
@@ -379,22 +390,29 @@ void xenpv_blk_info(const struct xenpv_blk *blk, struct xenpv_blk_info *info)
 /* ---- what was negotiated -----------------------------------------------------------------------
  */
 
+#define ONE_PAGE   "this version uses a ring of one page"
+#define NO_DISCARD "this version sends no discards"
+
 static const struct {
     uint8_t question, key;
-    bool used; /* the value offered is what we use */
+    uint8_t own; /* the frontend's key for it */
+    bool used;   /* the value offered is what we use */
     uint8_t chosen;
     const char *why;
 } features[XENPV_BLK_FEATURES] = {
-    {XENPV_ASK_OFFER, OFFER_RING_ORDER, false, 0, "this version uses a ring of one page"},
-    {XENPV_ASK_OFFER, OFFER_RING_PAGES, false, 1, "this version uses a ring of one page"},
-    {XENPV_ASK_OFFER, OFFER_QUEUES, false, 1, "this version uses one queue"},
-    {XENPV_ASK_OFFER, OFFER_INDIRECT, false, 0, "this version sends no indirect requests"},
-    {XENPV_ASK_ANSWER, ANSWER_FLUSH, true, 0, ""},
-    {XENPV_ASK_ANSWER, ANSWER_BARRIER, false, 0, "this version sends no barriers, only flushes"},
-    {XENPV_ASK_ANSWER, ANSWER_DISCARD, false, 0, "this version sends no discards"},
-    {XENPV_ASK_ANSWER, ANSWER_DISCARD_GRANULARITY, false, 0, "this version sends no discards"},
-    {XENPV_ASK_ANSWER, ANSWER_DISCARD_SECURE, false, 0, "this version sends no discards"},
-    {XENPV_ASK_ANSWER, ANSWER_PERSISTENT, false, 0, "this version does not announce it"},
+    {XENPV_ASK_OFFER, OFFER_RING_ORDER, OWN_RING_ORDER, false, 0, ONE_PAGE},
+    {XENPV_ASK_OFFER, OFFER_RING_PAGES, OWN_RING_PAGES, false, 1, ONE_PAGE},
+    {XENPV_ASK_OFFER, OFFER_QUEUES, OWN_QUEUES, false, 1, "this version uses one queue"},
+    {XENPV_ASK_OFFER, OFFER_INDIRECT, OWN_NOTHING, false, 0,
+     "this version sends no indirect requests"},
+    {XENPV_ASK_ANSWER, ANSWER_FLUSH, OWN_NOTHING, true, 0, ""},
+    {XENPV_ASK_ANSWER, ANSWER_BARRIER, OWN_NOTHING, false, 0,
+     "this version sends no barriers, only flushes"},
+    {XENPV_ASK_ANSWER, ANSWER_DISCARD, OWN_NOTHING, false, 0, NO_DISCARD},
+    {XENPV_ASK_ANSWER, ANSWER_DISCARD_GRANULARITY, OWN_NOTHING, false, 0, NO_DISCARD},
+    {XENPV_ASK_ANSWER, ANSWER_DISCARD_SECURE, OWN_NOTHING, false, 0, NO_DISCARD},
+    {XENPV_ASK_ANSWER, ANSWER_PERSISTENT, OWN_PERSISTENT, false, 0,
+     "this version does not announce it"},
 };
 
 uint32_t xenpv_blk_negotiation(const struct xenpv_blk *blk,
@@ -403,12 +421,18 @@ uint32_t xenpv_blk_negotiation(const struct xenpv_blk *blk,
     for (uint32_t i = 0; i < XENPV_BLK_FEATURES; i++) {
         enum xenpv_bus_question question = (enum xenpv_bus_question)features[i].question;
         const struct xenpv_key_value *value = xenpv_bus_value(&blk->bus, question, features[i].key);
+        const char *asked = features[i].own == OWN_NOTHING
+                                ? ""
+                                : xenpv_bus_value(&blk->bus, XENPV_ASK_OWN, features[i].own)->text;
         uint64_t chosen = features[i].used ? value->number : features[i].chosen;
         bool all = value->status != XENPV_KEY_GOOD || value->number <= chosen;
+        bool later = question == XENPV_ASK_ANSWER && value->status == XENPV_KEY_ABSENT &&
+                     blk->bus.peer_state != XENPV_STATE_CONNECTED;
 
         out[i] = (struct xenpv_negotiation){.key = driver.ask[question].keys[features[i].key].name,
-                                            .status = value->status,
+                                            .status = later ? XENPV_KEY_UNREAD : value->status,
                                             .offered = value->text,
+                                            .asked = asked,
                                             .chosen = chosen,
                                             .why = all ? "" : features[i].why};
     }

@@ -438,7 +438,9 @@ int xenpv_blkq_arm(struct xenpv_blkq *q)
 {
     const struct xenpv_port *port = q->port;
 
-    if (parked(q) || xenpv_load(&q->stop) != BLK_RUN || q->done.first != BLK_NONE)
+    if (parked(q) || xenpv_load(&q->stop) == BLK_HALT || q->done.first != BLK_NONE)
+        return 1;
+    if (q->pending == 0 && xenpv_load(&q->stop) == BLK_DRAIN)
         return 1;
     if (xenpv_blkq_wait_handle(q) == XENPV_NO_HANDLE)
         return 1;

@@ -18,7 +18,7 @@ says() {
 says "holder '', claim 0"
 modprobe xen-blkfront
 until [ -e /sys/block/xvda ]; do usleep 100000; done
-says "holder 'kernel driver vbd', claim -9 vbd-51712 is bound to kernel driver vbd"
+says "holder 'kernel driver vbd', claim -9 it is bound to kernel driver vbd"
 says "holder 'kernel driver vbd', claim 0" take
 says "holder '', claim 0"
 exit $failed

@@ -17,7 +17,7 @@ struct view {
 };
 
 static const char *const key_states[] = {
-    [XENPV_KEY_UNREAD] = "unread",
+    [XENPV_KEY_UNREAD] = "not yet",
     [XENPV_KEY_GOOD] = "good",
     [XENPV_KEY_ABSENT] = "absent",
     [XENPV_KEY_JUNK] = "junk",
@@ -62,11 +62,13 @@ static void print_feature(const struct xenpv_negotiation *feature)
         snprintf(offered, sizeof(offered), "%s", feature->offered);
     else if (feature->status == XENPV_KEY_ABSENT)
         snprintf(offered, sizeof(offered), "-");
+    else if (feature->status == XENPV_KEY_UNREAD)
+        snprintf(offered, sizeof(offered), "not yet");
     else
         snprintf(offered, sizeof(offered), "%s (%s)", feature->offered,
                  key_states[feature->status]);
-    printf("%-30s  %-10s  %4" PRIu64 "  %s\n", feature->key, offered, feature->chosen,
-           feature->why);
+    printf("%-30s  %-8s  %-8s  %4" PRIu64 "%s%s\n", feature->key, offered, or_dash(feature->asked),
+           feature->chosen, feature->why[0] ? "  " : "", feature->why);
 }
 
 static void print_text(const struct view *view)
@@ -83,7 +85,7 @@ static void print_text(const struct view *view)
     printf("type       %s%s, %s\n", info->device_type[0] ? info->device_type : "disk",
            info->removable ? ", removable" : "", info->readonly ? "read-only" : "read-write");
     print_size(info);
-    printf("\n%-30s  %-10s  %4s  %s\n", "FEATURE", "OFFERED", "USED", "WHY NOT MORE");
+    printf("\n%-30s  %-8s  %-8s  %4s  %s\n", "FEATURE", "OFFERED", "ASKED", "USED", "WHY NOT MORE");
     for (uint32_t i = 0; i < view->feature_count; i++)
         print_feature(&view->features[i]);
 }
@@ -122,6 +124,7 @@ static void print_feature_json(const struct xenpv_negotiation *feature)
     json_text("key", feature->key);
     json_text("status", key_states[feature->status]);
     json_text("offered", feature->offered);
+    json_text("asked", feature->asked);
     json_number("used", feature->chosen);
     json_text("why_not_more", feature->why);
     json_close('}');

@@ -55,7 +55,7 @@ static int linux_claim(struct machine *machine, const char *class_name, uint32_t
 
     if (rc)
         return complain(status_of_error(rc), "%s/%u: %s%s", class_name, id, error.text,
-                        rc == XENPV_EBUSY && !options->take_over ? "; see --take-over" : "");
+                        rc == XENPV_EBUSY && !options->take_over ? "; --take-over takes it" : "");
     return STATUS_DONE;
 }
 

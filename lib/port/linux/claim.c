@@ -86,9 +86,7 @@ static int claim_from_kernel(const struct device *device, bool take_over,
         return 0;
     if (take_over)
         return unbind_driver(device, driver, error);
-    return xenpv_linux_explain(error, XENPV_EBUSY,
-                               "%s is bound to kernel driver %s: take it over, or unbind it first",
-                               device->name, driver);
+    return xenpv_linux_explain(error, XENPV_EBUSY, "it is bound to kernel driver %s", driver);
 }
 
 /* ----------------------------------------------------------------------- another process -- */
@@ -133,8 +131,7 @@ static int ask_holder(int lock, const struct device *device, struct xenpv_linux_
     int pidfd, rc = XENPV_PENDING;
 
     if (pid == getpid())
-        return xenpv_linux_explain(error, XENPV_EBUSY, "%s is in use by this very process",
-                                   device->name);
+        return xenpv_linux_explain(error, XENPV_EBUSY, "it is in use by this very process");
     pidfd = pid > 1 ? pidfd_open(pid, 0) : -1;
     if (pidfd < 0)
         return XENPV_PENDING;
@@ -182,7 +179,7 @@ static int claim_from_processes(int lock, const struct device *device, bool take
     if (take_over)
         return take_from_process(lock, device, timeout_ms, error);
     lock_holder(lock, holder, sizeof(holder));
-    return xenpv_linux_explain(error, XENPV_EBUSY, "%s is in use by %s", device->name, holder);
+    return xenpv_linux_explain(error, XENPV_EBUSY, "it is in use by %s", holder);
 }
 
 /*
