@@ -21,6 +21,7 @@ static void wait_for(const struct xenpv_port *port, const struct xenpv_blk *disk
 int main(void)
 {
     struct xenpv_linux *xen;
+    struct xenpv_linux_claim *claim;
     struct xenpv_linux_error error;
     struct xenpv_port port;
     struct xenpv_blk_config config;
@@ -32,6 +33,10 @@ int main(void)
     if (xenpv_linux_open(&xen, &port, &error)) {
         fprintf(stderr, "%s\n", error.text);
         return 4;
+    }
+    if (xenpv_linux_claim("vbd", 51712, false, 0, &claim, &error)) {
+        fprintf(stderr, "vbd/51712: %s\n", error.text);
+        return 1;
     }
     xenpv_blk_config_init(&config, &port, "device/vbd/51712");
     void *memory = aligned_alloc(16, (xenpv_blk_size(&config) + 15) & ~(size_t)15);
@@ -62,6 +67,7 @@ int main(void)
     int failed = xenpv_blk_detail(disk)->error;
     if (failed)
         fprintf(stderr, "%s: %s\n", xenpv_blk_detail(disk)->step, xenpv_error_text(failed));
+    xenpv_linux_release(claim);
     xenpv_linux_close(xen);
     free(memory);
     return failed || done.status ? 1 : 0;
