@@ -86,6 +86,8 @@ void rig_up_locked(struct rig *rig, const struct rig_options *options, void (*lo
     blk.poll = options->poll;
     if (options->slow_clock)
         blk.connect_ms = blk.close_ms = 0;
+    if (options->buffer_pages)
+        blk.buffer_pages = options->buffer_pages;
     blk.abi = options->abi;
     rig->memory = aligned_alloc(16, (xenpv_blk_size(&blk) + 15) & ~(size_t)15);
     assert_int_equal(xenpv_blk_init(rig->memory, &blk, &rig->blk), XENPV_OK);
@@ -155,6 +157,34 @@ void rig_until(struct rig *rig, enum xenpv_blk_state state)
              xenpv_blk_detail(rig->blk)->error);
 }
 
+bool rig_run(struct rig *rig, uint64_t ms, bool (*until)(const struct rig *rig))
+{
+    uint64_t end = xenpv_mock_now(rig->mock) + ms;
+    struct xenpv_completion done;
+
+    while (!until(rig) && xenpv_mock_now(rig->mock) < end) {
+        rig_step(rig);
+        xenpv_blkq_poll(rig->q, &done, 1);
+        xenpv_mock_advance(rig->mock, 5);
+    }
+    return until(rig);
+}
+
+bool rig_settled(const struct rig *rig)
+{
+    return xenpv_blk_state(rig->blk) == XENPV_BLK_CONNECTED || rig_over(rig);
+}
+
+bool rig_over(const struct rig *rig)
+{
+    return xenpv_blk_state(rig->blk) >= XENPV_BLK_CLOSED;
+}
+
+bool rig_drained(const struct rig *rig)
+{
+    return xenpv_blkq_pending(rig->q) == 0;
+}
+
 void rig_connect(struct rig *rig)
 {
     assert_int_equal(xenpv_blk_connect(rig->blk, xenpv_mock_now(rig->mock)), XENPV_OK);
@@ -165,6 +195,18 @@ void rig_close(struct rig *rig)
 {
     xenpv_blk_close(rig->blk, xenpv_mock_now(rig->mock));
     rig_until(rig, XENPV_BLK_CLOSED);
+}
+
+uint32_t rig_random(uint32_t *seed)
+{
+    *seed = *seed * 1664525 + 1013904223;
+    return *seed >> 8;
+}
+
+void rig_fill(uint8_t *bytes, size_t count, uint32_t seed)
+{
+    for (size_t i = 0; i < count; i++)
+        bytes[i] = (uint8_t)(rig_random(&seed) >> 16);
 }
 
 int rig_wait(struct rig *rig)

@@ -12,8 +12,9 @@
 #define RIG_BACKEND_PATH  "/local/domain/0/backend/vbd/1/51712"
 
 struct rig_options {
-    uint64_t bytes;       /* of the disk; 0: 1 MiB */
-    uint32_t sector_size; /* 0: 512 */
+    uint64_t bytes;        /* of the disk; 0: 1 MiB */
+    uint32_t sector_size;  /* 0: 512 */
+    uint32_t buffer_pages; /* of the frontend; 0: as initially */
     bool readonly, no_flush, poll, no_backend;
     bool slow_clock;    /* no deadline is met: for threads, whose clock runs as they please */
     enum xenpv_abi abi; /* of the frontend */
@@ -47,6 +48,12 @@ void rig_step(struct rig *rig);
  * the state; fails after too many steps. */
 void rig_until(struct rig *rig, enum xenpv_blk_state state);
 
+/* Steps both ends and polls, and moves the clock, until `until` holds; false: not within `ms`. */
+bool rig_run(struct rig *rig, uint64_t ms, bool (*until)(const struct rig *rig));
+bool rig_settled(const struct rig *rig); /* CONNECTED, CLOSED or FAILED */
+bool rig_over(const struct rig *rig);    /* CLOSED or FAILED */
+bool rig_drained(const struct rig *rig); /* no operation is pending */
+
 void rig_connect(struct rig *rig);
 void rig_close(struct rig *rig);
 
@@ -54,6 +61,10 @@ void rig_close(struct rig *rig);
 int rig_read(struct rig *rig, uint64_t offset, void *to, size_t bytes);
 int rig_write(struct rig *rig, uint64_t offset, const void *from, size_t bytes);
 int rig_flush(struct rig *rig);
+
+/* The next of a row of numbers that `seed` began. */
+uint32_t rig_random(uint32_t *seed);
+void rig_fill(uint8_t *bytes, size_t count, uint32_t seed);
 
 /* Polls until one operation has ended; returns its status. */
 int rig_wait(struct rig *rig);

@@ -8,14 +8,6 @@
 
 #include "blk_rig.h"
 
-static void fill(uint8_t *bytes, size_t count, uint32_t seed)
-{
-    for (size_t i = 0; i < count; i++) {
-        seed = seed * 1664525 + 1013904223;
-        bytes[i] = (uint8_t)(seed >> 24);
-    }
-}
-
 /* What the disk holds, read past the protocol. */
 static void from_disk(struct rig *rig, uint64_t offset, void *to, uint32_t bytes)
 {
@@ -59,11 +51,11 @@ static void check_transfers(const struct rig_options *options)
 
     rig_up(&rig, options);
     rig_connect(&rig);
-    fill(expected, DISK, 1);
+    rig_fill(expected, DISK, 1);
     assert_int_equal(rig_write(&rig, 0, expected, DISK), XENPV_OK);
     for (uint32_t i = 0; i < 100; i++) {
         uint32_t offset = offsets[i / 10], length = lengths[i % 10];
-        fill(data, length, i);
+        rig_fill(data, length, i);
         memcpy(expected + offset, data, length);
         assert_int_equal(rig_write(&rig, offset, data, length), XENPV_OK);
         from_disk(&rig, 0, found, DISK);
@@ -103,7 +95,7 @@ static void test_vectors(void **state)
     (void)state;
     rig_up(&rig, &(struct rig_options){0});
     rig_connect(&rig);
-    fill(whole, sizeof(whole), 3);
+    rig_fill(whole, sizeof(whole), 3);
     assert_int_equal(rig_write(&rig, 777, whole, sizeof(whole)), XENPV_OK);
     assert_int_equal(xenpv_blkq_readv(rig.q, 777, iov, 5, NULL), XENPV_OK);
     assert_int_equal(rig_wait(&rig), XENPV_OK);
@@ -263,7 +255,7 @@ static void test_close_drains(void **state)
     int count;
 
     (void)state;
-    fill(data, sizeof(data), 9);
+    rig_fill(data, sizeof(data), 9);
     rig_up(&rig, &(struct rig_options){0});
     rig_connect(&rig);
     assert_int_equal(xenpv_blkq_writev(rig.q, 4096, &iov, 1, &rig), XENPV_OK);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154 # the parts share variables
 # `xenlab build`: what does not change from run to run, in $cache/base-KEY: xen, initrd (an
 # uncompressed cpio archive of dom0's file system), domu.cpio (of a guest's), vmlinux (both kernels), lab-client.
 
@@ -36,9 +36,11 @@ build_command() {
 # Take the versions that apt has now, and forget the trees of others.
 choose_packages() {
     require_installed
-    candidate_versions >/dev/null || update_lists
     mkdir -p "$cache/packages.d"
-    candidate_versions >"$cache/packages.$$" || fail "apt knows no version of: ${unpacked_packages[*]}"
+    if ! candidate_versions >"$cache/packages.$$"; then
+        update_lists
+        candidate_versions >"$cache/packages.$$" || fail "apt knows no version of: ${unpacked_packages[*]}"
+    fi
     mv "$cache/packages.$$" "$cache/packages"
 }
 
@@ -89,10 +91,11 @@ build_base() {
 
 # What has not been used for a week, and trees of other package versions.
 forget_old() {
-    local tree
+    local tree current
 
+    current=$(package_trees)
     for tree in "$cache"/packages.d/*; do
-        package_trees | grep -qxF "$tree" || rm -rf "$tree"
+        grep -qxF "$tree" <<<"$current" || rm -rf "$tree"
     done
     find "$cache" -maxdepth 1 \( -name "base-*" -o -name "build.*" -o -name "download.*" \) -mtime +7 \
         -exec rm -rf {} +

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154 # the parts share variables
 # One run of the machine: its files in $run_dir, the QEMU process, and their end.
 
 # The -initrd of QEMU's multiboot loader names Xen's modules. XSAVE and SMAP are off because QEMU
@@ -19,7 +19,7 @@ add_disk() {
     local read_only=off
 
     [[ $3 == w ]] || read_only=on
-    ((${#disk_options[@]})) || disk_options=(-device nvme,id=nvme0,serial=xenlab)
+    ((${#disk_options[@]})) || disk_options=(-device "nvme,id=nvme0,serial=xenlab")
     disk_options+=(
         -blockdev "driver=raw,node-name=disk$1,read-only=$read_only,discard=unmap,file.driver=file,file.filename=${2//,/,,}"
         -device "nvme-ns,bus=nvme0,drive=disk$1,nsid=$(($1 + 1))"
@@ -48,7 +48,7 @@ vbd_name() {
 
 # write_overlay: what is new in this run's dom0, in a second cpio archive behind the cached one.
 write_overlay() {
-    local root=$run_dir/overlay file i
+    local root=$run_dir/overlay i
 
     mkdir -p "$root/lab" "$root/usr/bin"
     for ((i = 0; i < ${#disks[@]}; i++)); do
@@ -73,7 +73,7 @@ start_qemu() {
     done
     # A session of its own, so that the terminal's signals reach only this script, which passes them on.
     (
-        cd "$run_dir"
+        cd "$run_dir" || exit
         exec setsid setpriv --pdeathsig KILL qemu-system-x86_64 \
             -machine pc -accel tcg,thread=multi -cpu "$qemu_cpu" -smp $((dom0_cpus > 2 ? dom0_cpus : 2)) -m $((dom0_mb + guests_mb)) \
             -nodefaults -no-user-config -display none -monitor none -no-reboot \

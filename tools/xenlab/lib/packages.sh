@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154 # the parts share variables
 # The Debian packages that the lab is made of.
 
 # Installed on this machine: tools, and the libraries that Xen's tools in dom0 are linked with.
@@ -84,9 +84,11 @@ unpack_package() {
     ! as_root || sandbox=(-o APT::Sandbox::User=root)
     (cd "$work" && apt-get -qq "${sandbox[@]}" download "$1=$2") >&2 ||
         fail "cannot download $1 $2; try: apt-get update"
-    dpkg-deb --fsys-tarfile "$work"/*.deb |
-        tar -x -C "$work" --wildcards "${unpacked_files[@]}" 2>/dev/null || true
-    rm "$work"/*.deb
+    dpkg-deb --fsys-tarfile "$work"/*.deb >"$work/tar" || fail "cannot unpack $1 $2"
+    # tar complains of every pattern that another package has the files for.
+    tar -xf "$work/tar" -C "$work" --wildcards "${unpacked_files[@]}" 2>/dev/null || [[ -d $work/boot || -d $work/usr ]] ||
+        fail "cannot unpack $1 $2"
+    rm "$work"/*.deb "$work/tar"
     mv -T "$work" "$3"
 }
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154 # the parts share variables
 # `xenlab run` and `xenlab shell`.
 
 run_options_help() {
@@ -217,28 +217,34 @@ await_end() {
 
     while [[ -n $client ]]; do
         status=0
-        wait -n -p ended "$client" ${qemu:+"$qemu"} || status=$?
+        # bash would add its own word on a process that a signal ended.
+        { wait -n -p ended "$client" ${qemu:+"$qemu"} || status=$?; } 2>/dev/null
         if [[ ${ended:-} == "$client" ]]; then
             client=
         elif [[ ${ended:-} == "${qemu:-none}" ]]; then
-            qemu= crashed=1
+            qemu='' crashed=1
             kill -TERM "$client" 2>/dev/null || true
         fi
     done
     ((!crashed)) || status=125
 }
 
-# What the client could not do; and when the machine is to blame, the end of its log.
+# What went wrong, and when the machine is to blame, the end of its log.
 report() {
-    local line machine=$crashed
+    local line machine=''
 
-    ((!crashed)) || say "QEMU ended by itself"
-    while read -r line; do
-        say "$line"
-        [[ $line == --* || $status != 125 ]] || machine=1
-    done <"$run_dir/complaints"
-    ((!machine)) || tail -n 5 "$log" | sed "s/^/    /" >&2
-    [[ ! -s $run_dir/complaints ]] && ((!crashed)) || say "the log is $log"
+    if line=$(grep -A 1 "^qemu-system" "$log" | grep -v "terminating on signal" | tr "\n" " ") && ((crashed)); then
+        say "QEMU does not run: ${line#*: }"
+    else
+        while read -r line; do
+            say "$line"
+            [[ $line == --* || $status != 125 ]] || machine=1
+        done <"$run_dir/complaints"
+    fi
+    [[ -z $machine ]] || tail -n 5 "$log" | sed "s/^/    /" >&2
+    if ((crashed)) || [[ -s $run_dir/complaints ]]; then
+        say "the log is $log"
+    fi
 }
 
 run_machine() {
