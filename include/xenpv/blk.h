@@ -11,10 +11,10 @@
  *   queue    xenpv_blkq_*: read, write, flush, submit, poll, arm. One thread per queue, from the
  *            moment the device is CONNECTED until poll has answered XENPV_EPARKED.
  *
- * Two threads that sleep must wake each other: who calls xenpv_blk_close, or sees the state CLOSING,
- * wakes the queue's thread, so that it polls; a queue's thread that polls XENPV_EPARKED wakes
- * control, so that it steps. Until the queue has been polled to XENPV_EPARKED the device cannot end,
- * and no new connection may be started.
+ * Two threads that sleep must wake each other: who calls xenpv_blk_close, or sees the state
+ * CLOSING, wakes the queue's thread, so that it polls; a queue's thread that polls XENPV_EPARKED
+ * wakes control, so that it steps. Until the queue has been polled to XENPV_EPARKED the device
+ * cannot end, and no new connection may be started.
  *
  * Offsets and lengths are bytes, of any alignment. What does not begin and end on sectors is read
  * first and written back as whole sectors: such a write is not atomic, neither against a crash nor
@@ -90,8 +90,9 @@ int xenpv_blk_connect(struct xenpv_blk *blk, uint64_t now);
 int xenpv_blk_inspect(struct xenpv_blk *blk, uint64_t now);
 
 /*
- * Starts to close, from any state; from IDLE it is CLOSED at once. Queues take nothing new; what they have accepted is finished, as
- * long as their thread keeps polling; then the backend is asked to let go.
+ * Starts to close, from any state; from IDLE it is CLOSED at once. Queues take nothing new; what
+ * they have accepted is finished, as long as their thread keeps polling; then the backend is asked
+ * to let go.
  */
 void xenpv_blk_close(struct xenpv_blk *blk, uint64_t now);
 
@@ -108,9 +109,9 @@ const struct xenpv_detail *xenpv_blk_detail(const struct xenpv_blk *blk);
 uint32_t xenpv_blk_abandoned(const struct xenpv_blk *blk);
 
 /*
- * The disk. Sizes are valid when CONNECTED; after xenpv_blk_inspect as far as they were published. A
- * disk that the backend resizes shows its new size here at once; the queue keeps to the size it was
- * opened with until the next connect.
+ * The disk. Sizes are valid when CONNECTED; after xenpv_blk_inspect as far as they were published.
+ * A disk that the backend resizes shows its new size here at once; the queue keeps to the size it
+ * was opened with until the next connect.
  */
 struct xenpv_blk_info {
     uint64_t bytes;                /* whole sectors of sector_size */
@@ -137,12 +138,13 @@ struct xenpv_negotiation {
 };
 
 #define XENPV_BLK_FEATURES 10u
-/* Fills `out` and returns XENPV_BLK_FEATURES. Control thread; the texts live as long as the device. */
+/*
+ * Fills `out` and returns XENPV_BLK_FEATURES. Control thread; the texts live as long as the device.
+ */
 uint32_t xenpv_blk_negotiation(const struct xenpv_blk *blk,
                                struct xenpv_negotiation out[XENPV_BLK_FEATURES]);
 
-/* ------------------------------------------------------------------------------------- queues --
- */
+/* ------------------------------------------------------------------------------------ queues -- */
 
 /* The queue of that number, 0 in this version; NULL beyond. Any thread, from xenpv_blk_init on. */
 struct xenpv_blkq *xenpv_blk_queue(struct xenpv_blk *blk, uint32_t number);

@@ -80,7 +80,9 @@ struct xenpv_bus_driver {
     int (*publish)(void *owner);
     /* Judges the answer, lets the data path start, may put more keys. */
     int (*connect)(void *owner);
-    /* The peer rewrote state 4: its properties may have changed, and have been read again. Or NULL. */
+    /*
+     * The peer rewrote state 4: its properties may have changed, and have been read again. Or NULL.
+     */
     int (*changed)(void *owner);
     /*
      * Stops the data path. `drain`: what is accepted is finished first; else it fails at once. True

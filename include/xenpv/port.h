@@ -6,8 +6,8 @@
  *
  * Threads: the store, grant, map and sys calls of one device come from that device's control
  * thread. event->notify, ->take, ->unmask and ->wait_handle of one event channel come from the
- * thread that owns the queue. A port that is shared by several devices with several threads must allow these at the
- * same time.
+ * thread that owns the queue. A port that is shared by several devices with several threads must
+ * allow these at the same time.
  *
  * Errors are enum xenpv_error. No call blocks for a peer; a call that the operating system can only
  * make blocking (a store request) may block for as long as the hypervisor's own services take.
@@ -146,8 +146,8 @@ struct xenpv_grant_ops {
 struct xenpv_map_entry {
     uint32_t ref;
     /*
-     * out: 0; XENPV_ENOENT: there is no such domain, or its table has no such entry; XENPV_EACCES: the
-     * entry grants nothing, or not to us, or not to be written (Xen does not tell which);
+     * out: 0; XENPV_ENOENT: there is no such domain, or its table has no such entry; XENPV_EACCES:
+     * the entry grants nothing, or not to us, or not to be written (Xen does not tell which);
      * XENPV_ENOGRANT: no handle or address space is free; XENPV_ENOTSUP: this port cannot map these
      * pages side by side.
      */
@@ -196,8 +196,8 @@ struct xenpv_event_ops {
     /* A new port that domain `domid` may bind. XENPV_ENOPORT, XENPV_EACCES, XENPV_ENOMEM. */
     int (*alloc_unbound)(void *ctx, uint16_t domid, uint32_t *port);
     /*
-     * A new local port bound to the peer's port. XENPV_ENOENT: there is no such port, or it does not
-     * wait for us; XENPV_ENOPORT, XENPV_EACCES, XENPV_ENOMEM.
+     * A new local port bound to the peer's port. XENPV_ENOENT: there is no such port, or it does
+     * not wait for us; XENPV_ENOPORT, XENPV_EACCES, XENPV_ENOMEM.
      */
     int (*bind_interdomain)(void *ctx, uint16_t domid, uint32_t peer_port, uint32_t *port);
     /* Wakes the peer; without effect on a port whose other end is unbound. XENPV_ENOENT. */

@@ -2,8 +2,7 @@
 /* The block backend's control side; blkback_serve.c answers the requests. */
 #include "backend/blkback.h"
 
-/* ---- keys: blkif.h, "Frontend XenBus Nodes" ----------------------------------------------------
- */
+/* ---- keys: blkif.h, "Frontend XenBus Nodes" -------------------------------------------------- */
 
 enum { ANSWER_RING_REF, ANSWER_PORT, ANSWER_PROTOCOL, ANSWER_ORDER, ANSWER_QUEUES };
 static const struct xenpv_key answer_keys[BLKBACK_ANSWERS] = {
@@ -17,8 +16,7 @@ static const struct xenpv_key answer_keys[BLKBACK_ANSWERS] = {
 static const char *const written_keys[] = {"sectors", "sector-size",         "physical-sector-size",
                                            "info",    "feature-flush-cache", NULL};
 
-/* ---- attaching to what the frontend shares -----------------------------------------------------
- */
+/* ---- attaching to what the frontend shares --------------------------------------------------- */
 
 static void detach(struct xenpv_blkback *back)
 {
@@ -90,8 +88,7 @@ static int attach(struct xenpv_blkback *back)
     return XENPV_OK;
 }
 
-/* ---- what the bus calls ------------------------------------------------------------------------
- */
+/* ---- what the bus calls ---------------------------------------------------------------------- */
 
 static int on_publish(void *owner)
 {
@@ -161,8 +158,7 @@ static const struct xenpv_bus_driver driver = {
     .abandon = on_abandon,
 };
 
-/* ---- the backend -------------------------------------------------------------------------------
- */
+/* ---- the backend ----------------------------------------------------------------------------- */
 
 #define CLOSE_MS 5000u
 

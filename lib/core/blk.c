@@ -8,8 +8,7 @@
 #define LARGEST_PHYSICAL (1u << 30)
 #define LARGEST_DISK     (UINT64_C(1) << 63)
 
-/* ---- keys: blkif.h, "Backend XenBus Nodes" and "Frontend XenBus Nodes" --------------------------
- */
+/* ---- keys: blkif.h, "Backend XenBus Nodes" and "Frontend XenBus Nodes" ----------------------- */
 
 #define NUMBER(name, fallback, min, max)                                                           \
     {                                                                                              \
@@ -86,8 +85,7 @@ struct xenpv_blk {
     bool opened; /* the queue was handed to its thread */
 };
 
-/* ---- judging the disk --------------------------------------------------------------------------
- */
+/* ---- judging the disk ------------------------------------------------------------------------ */
 
 static const struct xenpv_key_value *answer(const struct xenpv_blk *blk, uint32_t key)
 {
@@ -158,8 +156,7 @@ static int judge_properties(struct xenpv_blk *blk)
     return XENPV_EBROKEN;
 }
 
-/* ---- what the bus calls ------------------------------------------------------------------------
- */
+/* ---- what the bus calls ---------------------------------------------------------------------- */
 
 static int on_publish(void *owner)
 {
@@ -233,8 +230,7 @@ static const struct xenpv_bus_driver driver = {
     .abandon = on_abandon,
 };
 
-/* ---- the device --------------------------------------------------------------------------------
- */
+/* ---- the device ------------------------------------------------------------------------------ */
 
 void xenpv_blk_config_init(struct xenpv_blk_config *config, const struct xenpv_port *port,
                            const char *path)
@@ -387,8 +383,7 @@ void xenpv_blk_info(const struct xenpv_blk *blk, struct xenpv_blk_info *info)
     info->device_type = xenpv_bus_value(bus, XENPV_ASK_OWN, OWN_DEVICE_TYPE)->text;
 }
 
-/* ---- what was negotiated -----------------------------------------------------------------------
- */
+/* ---- what was negotiated --------------------------------------------------------------------- */
 
 #define ONE_PAGE   "this version uses a ring of one page"
 #define NO_DISCARD "this version sends no discards"

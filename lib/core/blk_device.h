@@ -96,8 +96,7 @@ struct xenpv_blkq {
     struct blk_list unused, waiting, done; /* waiting: not sent in full */
 };
 
-/* ---- the queue's side that control calls while the queue is parked -----------------------------
- */
+/* ---- the queue's side that control calls while the queue is parked --------------------------- */
 
 void blkq_init(struct xenpv_blkq *q, const struct xenpv_blk_config *config, void *memory);
 size_t blkq_memory(const struct xenpv_blk_config *config);
@@ -115,8 +114,7 @@ bool blkq_stop(struct xenpv_blkq *q, enum blk_stop how, int reason);
 int blkq_release(struct xenpv_blkq *q);
 void blkq_abandon(struct xenpv_blkq *q, bool suspended);
 
-/* ---- requests: blk_request.c -------------------------------------------------------------------
- */
+/* ---- requests: blk_request.c ----------------------------------------------------------------- */
 
 /* Puts the next request of an operation on the ring. False: no slot or page is free. */
 bool blk_request_next(struct xenpv_blkq *q, uint32_t operation);

@@ -5,8 +5,7 @@
 
 #define IOV_MAX_COUNT 65535u
 
-/* ---- lists of operations -----------------------------------------------------------------------
- */
+/* ---- lists of operations --------------------------------------------------------------------- */
 
 static void append(struct xenpv_blkq *q, struct blk_list *list, uint32_t number)
 {
@@ -27,8 +26,7 @@ static uint32_t take_first(struct xenpv_blkq *q, struct blk_list *list)
     return number;
 }
 
-/* ---- for control, while parked -----------------------------------------------------------------
- */
+/* ---- for control, while parked --------------------------------------------------------------- */
 
 static size_t aligned(size_t bytes)
 {
@@ -132,8 +130,7 @@ void blkq_abandon(struct xenpv_blkq *q, bool suspended)
     q->has_port = false;
 }
 
-/* ---- stopping ----------------------------------------------------------------------------------
- */
+/* ---- stopping -------------------------------------------------------------------------------- */
 
 static bool parked(const struct xenpv_blkq *q)
 {
@@ -187,8 +184,7 @@ static void violated(struct xenpv_blkq *q, uint32_t check, uint32_t index, uint6
     halt(q, XENPV_EBROKEN);
 }
 
-/* ---- accepting ---------------------------------------------------------------------------------
- */
+/* ---- accepting ------------------------------------------------------------------------------- */
 
 static bool overlaps(const struct xenpv_blkq *q, uint64_t begin, uint64_t end,
                      const struct blk_operation *other)
@@ -297,8 +293,7 @@ int xenpv_blkq_flush(struct xenpv_blkq *q, void *user)
     return accept(q, &(struct blk_operation){.op = XENPV_BLKIF_FLUSH, .user = user});
 }
 
-/* ---- sending -----------------------------------------------------------------------------------
- */
+/* ---- sending --------------------------------------------------------------------------------- */
 
 /* Sends the next request of an operation; false: there is no room. A failed one sends no more. */
 static bool advance(struct xenpv_blkq *q, uint32_t number)
@@ -344,8 +339,7 @@ void xenpv_blkq_submit(struct xenpv_blkq *q)
         send(q);
 }
 
-/* ---- receiving ---------------------------------------------------------------------------------
- */
+/* ---- receiving ------------------------------------------------------------------------------- */
 
 /* Judges one response. False: the queue is broken. */
 static bool receive(struct xenpv_blkq *q, const struct xenpv_blkif_response *response,
@@ -424,8 +418,7 @@ int xenpv_blkq_poll(struct xenpv_blkq *q, struct xenpv_completion *out, uint32_t
     return count == 0 && parked(q) && q->done.first == BLK_NONE ? XENPV_EPARKED : count;
 }
 
-/* ---- waiting -----------------------------------------------------------------------------------
- */
+/* ---- waiting --------------------------------------------------------------------------------- */
 
 xenpv_handle xenpv_blkq_wait_handle(const struct xenpv_blkq *q)
 {

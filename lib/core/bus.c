@@ -72,8 +72,7 @@ int xenpv_bus_start(struct xenpv_bus *bus, enum xenpv_bus_goal goal, uint64_t no
     return XENPV_OK;
 }
 
-/* ---- what went wrong ---------------------------------------------------------------------------
- */
+/* ---- what went wrong ------------------------------------------------------------------------- */
 
 /* What each phase waits for, for either role. */
 static const struct {
@@ -176,8 +175,7 @@ void xenpv_bus_fail(struct xenpv_bus *bus, const struct xenpv_detail *detail)
     bus->after = ACT_WAIT;
 }
 
-/* ---- what an action does; true when something has moved ----------------------------------------
- */
+/* ---- what an action does; true when something has moved -------------------------------------- */
 
 static bool finish(struct xenpv_bus *bus)
 {
@@ -295,8 +293,7 @@ bool bus_look_done(struct xenpv_bus *bus)
     return act(bus, bus_action(role, bus->phase, bus->peer_state));
 }
 
-/* ---- time and suspend --------------------------------------------------------------------------
- */
+/* ---- time and suspend ------------------------------------------------------------------------ */
 
 static bool suspended(const struct xenpv_bus *bus)
 {
@@ -375,8 +372,7 @@ static bool timed_out(struct xenpv_bus *bus)
     return bus->shared || finish(bus);
 }
 
-/* ---- the loop ----------------------------------------------------------------------------------
- */
+/* ---- the loop -------------------------------------------------------------------------------- */
 
 static bool look(struct xenpv_bus *bus)
 {

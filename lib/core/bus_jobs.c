@@ -17,8 +17,7 @@ enum { LOOK_PEER, LOOK_ONLINE, LOOK_OWN };
 /* Keys of the own directory that name the peer, by role. */
 static const char *const peer_keys[2][2] = {{"backend", "backend-id"}, {"frontend", "frontend-id"}};
 
-/* ---- building a batch --------------------------------------------------------------------------
- */
+/* ---- building a batch ------------------------------------------------------------------------ */
 
 static struct xenpv_store_op *add(struct xenpv_bus *bus, enum xenpv_store_type type,
                                   const char *dir, const char *name)
@@ -150,8 +149,7 @@ void bus_write_state(struct xenpv_bus *bus, enum xenpv_bus_state state)
     bus->own_state = state;
 }
 
-/* ---- watching ----------------------------------------------------------------------------------
- */
+/* ---- watching -------------------------------------------------------------------------------- */
 
 static void join(char *to, const char *dir, const char *name)
 {
@@ -220,8 +218,7 @@ void bus_unwatch(struct xenpv_bus *bus)
     bus->watching = false;
 }
 
-/* ---- judging the answers -----------------------------------------------------------------------
- */
+/* ---- judging the answers --------------------------------------------------------------------- */
 
 static void fail(struct xenpv_bus *bus, int error, const char *step, const char *expected,
                  const char *dir, const char *name, const char *found)
@@ -297,8 +294,7 @@ static bool judge(struct xenpv_bus *bus, enum xenpv_bus_question question, uint3
     return true;
 }
 
-/* ---- what follows from each job; true: go on at once -------------------------------------------
- */
+/* ---- what follows from each job; true: go on at once ----------------------------------------- */
 
 static void find_done(struct xenpv_bus *bus)
 {

@@ -17,9 +17,9 @@
 /* clang-format off */
 
 /*
- * In LOOK nothing is known of a previous owner (firmware, boot loader, a process that died): whatever
- * is not waiting for a frontend is led down 5, 6 and 1 first. A junk state is never acted upon: the
- * deadline ends it.
+ * In LOOK nothing is known of a previous owner (firmware, boot loader, a process that died):
+ * whatever is not waiting for a frontend is led down 5, 6 and 1 first. A junk state is never acted
+ * upon: the deadline ends it.
  */
 static const uint8_t frontend[XENPV_BUS_PHASES][STATES] = {
     /* the backend is   none    1 Initialising 2 InitWait 3 Initialised 4 Connected 5 Closing 6 Closed 7 Reconf. 8 Reconf.ed junk */
@@ -33,8 +33,8 @@ static const uint8_t frontend[XENPV_BUS_PHASES][STATES] = {
 
 /*
  * A backend offers itself to whatever frontend there is, and begins anew whenever the frontend goes
- * back to 1 after both were closed. A frontend that restarts at 1 without closing is waited for: its
- * next owner leads the connection down.
+ * back to 1 after both were closed. A frontend that restarts at 1 without closing is waited for:
+ * its next owner leads the connection down.
  */
 static const uint8_t backend[XENPV_BUS_PHASES][STATES] = {
     /* the frontend is  none    1 Initialising 2 InitWait 3 Initialised 4 Connected 5 Closing 6 Closed 7 Reconf. 8 Reconf.ed junk */

@@ -11,7 +11,9 @@ static int resolve(const struct domain *domain, uint16_t owner_id, uint32_t ref,
     if (domain->dead)
         return XENPV_EACCES;
     *region = owner != NULL ? mock_grant_at(owner, ref) : NULL;
-    /* Xen has one answer for an entry that grants nothing, and for one that grants it to another. */
+    /*
+     * Xen has one answer for an entry that grants nothing, and for one that grants it to another.
+     */
     if (owner == NULL || ref >= domain->mock->config.limits.grants)
         return XENPV_ENOENT;
     if (*region == NULL || (*region)->peer != domain->domid || (write && !(*region)->writable))

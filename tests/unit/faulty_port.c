@@ -21,8 +21,7 @@ static bool fails(struct faulty_port *faulty, const char *call)
     return hit;
 }
 
-/* ---- store -------------------------------------------------------------------------------------
- */
+/* ---- store ----------------------------------------------------------------------------------- */
 
 static int start(void *ctx, struct xenpv_store_batch *batch)
 {
@@ -107,8 +106,7 @@ static const struct xenpv_store_ops store = {.start = start,
                                              .fired = fired,
                                              .wait_handle = store_handle};
 
-/* ---- grant and map -----------------------------------------------------------------------------
- */
+/* ---- grant and map --------------------------------------------------------------------------- */
 
 static int share(void *ctx, uint16_t domid, struct xenpv_grant_region *region)
 {
@@ -168,8 +166,7 @@ static int copy(void *ctx, struct xenpv_copy_entry *entries, uint32_t count)
 
 static const struct xenpv_map_ops map = {.map = map_pages, .unmap = unmap, .copy = copy};
 
-/* ---- event and sys -----------------------------------------------------------------------------
- */
+/* ---- event and sys --------------------------------------------------------------------------- */
 
 static int alloc_unbound(void *ctx, uint16_t domid, uint32_t *port)
 {

@@ -14,8 +14,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* ---- transfers ---------------------------------------------------------------------------------
- */
+/* ---- transfers ------------------------------------------------------------------------------- */
 
 enum { SWEEP_BYTES = 1 << 19, SWEEP_VECTOR = 70 };
 
@@ -195,8 +194,7 @@ static void test_indexes_pass_the_end(void **state)
     free(found);
 }
 
-/* ---- sizes -------------------------------------------------------------------------------------
- */
+/* ---- sizes ----------------------------------------------------------------------------------- */
 
 /* A disk of 2^63 bytes, the largest there can be: its last byte is reached, the next one is not. */
 static void test_largest_disk(void **state)
@@ -287,8 +285,7 @@ static void test_inspect_odd_disks(void **state)
     }
 }
 
-/* ---- waiting for an event ----------------------------------------------------------------------
- */
+/* ---- waiting for an event -------------------------------------------------------------------- */
 
 /* A queue that may sleep: the port has handles. */
 static void connect_with_handles(struct rig *rig, struct faulty_port *faulty)
@@ -330,7 +327,7 @@ static void note_take(void *ctx, const char *call)
     *taken |= strcmp(call, "take") == 0;
 }
 
-/* After a suspend port numbers begin anew: ours may be another device's by then, and so its event. */
+/* After a suspend port numbers begin anew: ours, and its event, may be another device's by then. */
 static void test_arm_takes_no_other_event(void **state)
 {
     struct rig rig;
@@ -352,8 +349,7 @@ static void test_arm_takes_no_other_event(void **state)
     rig_down(&rig);
 }
 
-/* ---- after the end -----------------------------------------------------------------------------
- */
+/* ---- after the end --------------------------------------------------------------------------- */
 
 /* The port keeps the pages until the backend lets go: the queue touches them no more. */
 static void test_deferred_end(void **state)

@@ -11,8 +11,7 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define KEEP         UINT64_MAX /* the id of the request itself */
 
-/* ---- responses ---------------------------------------------------------------------------------
- */
+/* ---- responses ------------------------------------------------------------------------------- */
 
 struct answer {
     uint64_t id; /* KEEP, or what to answer instead */
@@ -165,8 +164,7 @@ static void test_indexes_wrap(void **state)
     rig_down(&rig);
 }
 
-/* ---- keys --------------------------------------------------------------------------------------
- */
+/* ---- keys ------------------------------------------------------------------------------------ */
 
 /* LC-08 and FE-31: what stands in a key, and what the frontend makes of it. */
 static const struct {
@@ -253,8 +251,7 @@ static void test_keys(void **state)
         check_key(i);
 }
 
-/* ---- grants ------------------------------------------------------------------------------------
- */
+/* ---- grants ---------------------------------------------------------------------------------- */
 
 /* GT-02, GT-03: the backend says Closed but still maps the ring. */
 static void test_backend_keeps_mapping(void **state)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The queue's thread stands still inside poll, before any of its loads, while control reconnects. */
+/* The queue's thread stands still inside poll, before each of its loads, and control reconnects. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

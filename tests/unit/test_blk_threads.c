@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Control, queue and backend in a thread each: what they share is ordered (ThreadSanitizer looks), and
- * nothing is lost over several connections that are closed under load.
+ * Control, queue and backend in a thread each: what they share is ordered (ThreadSanitizer looks),
+ * and nothing is lost over several connections that are closed under load.
  */
 #include <pthread.h>
 #include <sched.h>

@@ -13,8 +13,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* ---- taking over -------------------------------------------------------------------------------
- */
+/* ---- taking over ----------------------------------------------------------------------------- */
 
 /* The frontend died while connected: what it shared is gone with it, its keys and state are not. */
 static void test_previous_owner_died(void **state)
@@ -70,8 +69,7 @@ static void test_left_in_any_state(void **state)
     }
 }
 
-/* ---- wandering ---------------------------------------------------------------------------------
- */
+/* ---- wandering ------------------------------------------------------------------------------- */
 
 static const char *const wanderings[] = {NULL, "0", "1", "2",   "3",  "4",   "5", "6",
                                          "7",  "8", "9", "255", "-1", "abc", ""};
@@ -132,8 +130,7 @@ static void test_all_pairs_of_states(void **state)
     }
 }
 
-/* ---- time --------------------------------------------------------------------------------------
- */
+/* ---- time ------------------------------------------------------------------------------------ */
 
 /* A backend that stays where it is: the deadline ends it, and the detail says what was awaited. */
 static void test_stuck(void **state)
@@ -409,6 +406,49 @@ static void test_backend_without_directory(void **state)
     rig_down(&rig);
 }
 
+/* The device is being taken away: that is said at once, and nothing is written. */
+static void test_offline_backend(void **state)
+{
+    static const char *const states[] = {"1", "2", "4", "5", "6"};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(states); i++) {
+        struct rig rig;
+
+        rig_up(&rig, &(struct rig_options){.no_backend = true});
+        hostile_offer(&rig);
+        rig_set(&rig, RIG_BACKEND_PATH, "online", "0");
+        rig_set(&rig, RIG_BACKEND_PATH, "state", states[i]);
+        rig_set(&rig, RIG_FRONTEND_PATH, "state", "6");
+        assert_int_equal(xenpv_blk_connect(rig.blk, 0), XENPV_OK);
+        assert_int_equal(xenpv_blk_step(rig.blk, 0), XENPV_BLK_FAILED);
+        assert_int_equal(xenpv_blk_detail(rig.blk)->error, XENPV_EPEER);
+        assert_string_equal(xenpv_blk_detail(rig.blk)->key, RIG_BACKEND_PATH "/online");
+        assert_int_equal(rig_get(&rig, RIG_FRONTEND_PATH, "state"), 6);
+        rig_down(&rig);
+    }
+}
+
+/* Both directories are removed under a connection: neither end makes its own anew by closing. */
+static void test_removed_directories_stay_removed(void **state)
+{
+    static const struct xenpv_mock_vbd vbd = {.frontend = 1, .vdev = RIG_VDEV};
+    struct rig rig;
+
+    (void)state;
+    rig_up(&rig, &(struct rig_options){0});
+    rig_connect(&rig);
+    assert_int_equal(xenpv_mock_remove_vbd(rig.mock, &vbd), XENPV_OK);
+    assert_true(rig_run(&rig, 15000, rig_over));
+    for (int i = 0; i < 1000; i++) {
+        rig_step(&rig);
+        xenpv_mock_advance(rig.mock, 10);
+    }
+    assert_int_equal(xenpv_blkback_step(rig.back, xenpv_mock_now(rig.mock)), XENPV_BUS_DONE);
+    assert_int_equal(rig_get(&rig, RIG_BACKEND_PATH, "state"), -1);
+    rig_down(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -427,6 +467,8 @@ int main(void)
         cmocka_unit_test(test_close_from_idle),
         cmocka_unit_test(test_drain_takes_too_long),
         cmocka_unit_test(test_backend_without_directory),
+        cmocka_unit_test(test_offline_backend),
+        cmocka_unit_test(test_removed_directories_stay_removed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -58,8 +58,7 @@ static void connect_through(struct rig *rig, struct faulty_port *faulty)
     pass(rig, 20, NULL);
 }
 
-/* ---- closing while something is under way ------------------------------------------------------
- */
+/* ---- closing while something is under way ---------------------------------------------------- */
 
 static void assert_untouched(struct rig *rig)
 {
@@ -105,8 +104,8 @@ static void play_backend(struct rig *rig)
         rig_set(rig, RIG_BACKEND_PATH, "state", answer);
 }
 
-/* The backend has gone to 4 and stays there: closing ends by its own time all the same, and does not
- * go on connecting first. */
+/* The backend stays wherever it has got to: closing ends by its own time all the same, and does
+ * not go on connecting first. */
 static void test_closed_at_every_moment(void **state)
 {
     (void)state;
@@ -157,7 +156,7 @@ static void test_never_connected_is_never_polled(void **state)
     rig_down(&rig);
 }
 
-/* A program that sleeps until each deadline closes as soon as the backend lets it, not by time-out. */
+/* A program that sleeps until each deadline closes as soon as it can, not by time-out. */
 static void test_close_by_the_deadlines(void **state)
 {
     struct rig rig;
@@ -185,8 +184,7 @@ static void test_close_by_the_deadlines(void **state)
     rig_down(&rig);
 }
 
-/* ---- a store that does not answer --------------------------------------------------------------
- */
+/* ---- a store that does not answer ------------------------------------------------------------ */
 
 /* Nothing was read: no key is to blame, and nothing of an earlier connection is told. */
 static void test_silent_from_the_start(void **state)
@@ -351,8 +349,7 @@ static void test_publication_takes_effect_late(void **state)
     }
 }
 
-/* ---- while connected ---------------------------------------------------------------------------
- */
+/* ---- while connected ------------------------------------------------------------------------- */
 
 /* One answer of the store is lost: the data path needs none, and what it would have told is seen
  * later. */
@@ -475,8 +472,7 @@ static void test_suspend_at_every_moment_of_closing(void **state)
     assert_in_range(closed, 1, 99);
 }
 
-/* ---- backends ----------------------------------------------------------------------------------
- */
+/* ---- backends -------------------------------------------------------------------------------- */
 
 /* A backend that connects late to a previous owner's keys, at every moment of taking over. */
 static void test_backend_connects_late(void **state)
@@ -510,47 +506,6 @@ static void test_backend_connects_late(void **state)
     }
 }
 
-/* The device is being taken away: that is said at once, and nothing is written. */
-static void test_offline_backend(void **state)
-{
-    static const char *const states[] = {"1", "2", "4", "5", "6"};
-
-    (void)state;
-    for (size_t i = 0; i < COUNT(states); i++) {
-        struct rig rig;
-
-        rig_up(&rig, &(struct rig_options){.no_backend = true});
-        hostile_offer(&rig);
-        rig_set(&rig, RIG_BACKEND_PATH, "online", "0");
-        rig_set(&rig, RIG_BACKEND_PATH, "state", states[i]);
-        rig_set(&rig, RIG_FRONTEND_PATH, "state", "6");
-        assert_int_equal(xenpv_blk_connect(rig.blk, 0), XENPV_OK);
-        assert_int_equal(xenpv_blk_step(rig.blk, 0), XENPV_BLK_FAILED);
-        assert_int_equal(xenpv_blk_detail(rig.blk)->error, XENPV_EPEER);
-        assert_string_equal(xenpv_blk_detail(rig.blk)->key, RIG_BACKEND_PATH "/online");
-        assert_int_equal(own_state(&rig), 6);
-        rig_down(&rig);
-    }
-}
-
-/* Both directories are removed under a connection: neither end makes its own anew by closing. */
-static void test_removed_directories_stay_removed(void **state)
-{
-    static const struct xenpv_mock_vbd vbd = {.frontend = 1, .vdev = RIG_VDEV};
-    struct rig rig;
-
-    (void)state;
-    rig_up(&rig, &(struct rig_options){0});
-    rig_connect(&rig);
-    pass(&rig, 20, NULL);
-    assert_int_equal(xenpv_mock_remove_vbd(rig.mock, &vbd), XENPV_OK);
-    assert_true(rig_run(&rig, 3 * CLOSE_MS, rig_over));
-    pass(&rig, 1000, NULL);
-    assert_int_equal(xenpv_blkback_step(rig.back, now(&rig)), XENPV_BUS_DONE);
-    assert_int_equal(rig_get(&rig, RIG_BACKEND_PATH, "state"), -1);
-    rig_down(&rig);
-}
-
 /* A backend that gets no watch ends and says why; it does not serve half-deaf. */
 static void test_backend_without_watches(void **state)
 {
@@ -576,8 +531,7 @@ static void test_backend_without_watches(void **state)
     }
 }
 
-/* ---- the log -----------------------------------------------------------------------------------
- */
+/* ---- the log --------------------------------------------------------------------------------- */
 
 /* A failure is one line, whatever else goes wrong on the way down; what goes well is none. */
 static void test_one_line_for_each_failure(void **state)
@@ -621,8 +575,6 @@ int main(void)
         cmocka_unit_test(test_violation_of_the_last_connection),
         cmocka_unit_test(test_suspend_at_every_moment_of_closing),
         cmocka_unit_test(test_backend_connects_late),
-        cmocka_unit_test(test_offline_backend),
-        cmocka_unit_test(test_removed_directories_stay_removed),
         cmocka_unit_test(test_backend_without_watches),
         cmocka_unit_test(test_one_line_for_each_failure),
     };

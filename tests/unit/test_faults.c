@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every call of a port fails in turn, in either role, once or from then on. Whatever fails and when:
- * the device comes to an end, so do all operations, and once the fault is gone it connects again and
- * nothing is left behind.
+ * Every call of a port fails in turn, in either role, once or from then on. Whatever fails and
+ * when: the device comes to an end, so do all operations, and once the fault is gone it connects
+ * again and nothing is left behind.
  */
 #include <setjmp.h>
 #include <stdarg.h>

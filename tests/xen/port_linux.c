@@ -209,8 +209,7 @@ static void check_watch(void)
     xenpv_linux_close(other_handle);
 }
 
-/* ------------------------------------------------------------------------- grant, map and copy --
- */
+/* ----------------------------------------------------------------------- grant, map and copy -- */
 
 static bool all_zero(const unsigned char *bytes, size_t count)
 {

@@ -19,8 +19,7 @@ struct job {
     uint64_t elapsed;  /* ms */
 };
 
-/* ------------------------------------------------------------------- before anything is moved --
- */
+/* ------------------------------------------------------------------ before anything is moved -- */
 
 static int check_read(struct job *job, uint64_t size)
 {
@@ -101,8 +100,7 @@ static int close_file(struct job *job, int status)
     return complain(STATUS_ENVIRONMENT, "cannot write %s: %s", job->place, strerror(errno));
 }
 
-/* ------------------------------------------------------------------------------------ the work --
- */
+/* ---------------------------------------------------------------------------------- the work -- */
 
 static int complain_of_stream(const struct job *job)
 {

@@ -28,8 +28,7 @@ struct table {
     size_t count;
 };
 
-/* ------------------------------------------------------------------------------ what there is --
- */
+/* ----------------------------------------------------------------------------- what there is -- */
 
 /* The value of DIR/NAME as printable text, cut to fit; "" for none. Only a store that cannot be
  * used is an error. */

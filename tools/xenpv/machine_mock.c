@@ -275,8 +275,7 @@ static int mock_close(struct machine *machine)
     return status;
 }
 
-/* ------------------------------------------------------------------------------------ opening --
- */
+/* ----------------------------------------------------------------------------------- opening -- */
 
 /* There is nobody here to claim a device from. */
 static int mock_claim(struct machine *machine, const char *class_name, uint32_t id)

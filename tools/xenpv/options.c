@@ -147,8 +147,7 @@ static bool take(struct command_line *line, int option)
     }
 }
 
-/* ----------------------------------------------------------------------------------- the line --
- */
+/* ---------------------------------------------------------------------------------- the line -- */
 
 /* getopt has already moved on, to the word behind the one at fault. */
 static bool complain_of_option(int answer, char **argv)

@@ -50,8 +50,8 @@ int os_close(int fd);
  * device. */
 bool os_size(int fd, uint64_t *bytes);
 
-/* As read(2) and write(2), but they do not wait: -1 with EAGAIN where they would have to for the first
- * byte. */
+/* As read(2) and write(2), but they do not wait: -1 with EAGAIN where they would have to for the
+ * first byte. */
 ptrdiff_t os_read(int fd, void *to, size_t bytes);
 ptrdiff_t os_write(int fd, const void *from, size_t bytes);
 

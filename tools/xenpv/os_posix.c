@@ -158,8 +158,8 @@ ptrdiff_t os_read(int fd, void *to, size_t bytes)
     return -1;
 }
 
-/* To a pipe piece by piece, for a larger write would wait for room; an error that follows some bytes
- * comes again with the next call. */
+/* To a pipe piece by piece, for a larger write would wait for room; an error that follows some
+ * bytes comes again with the next call. */
 ptrdiff_t os_write(int fd, const void *from, size_t bytes)
 {
     size_t largest = is_seekable(fd) ? bytes : PIECE, done = 0;

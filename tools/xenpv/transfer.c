@@ -140,8 +140,7 @@ static bool stream_moved(struct pump *pump, ptrdiff_t count)
     return false;
 }
 
-/* ------------------------------------------------------------------------------------ reading --
- */
+/* ----------------------------------------------------------------------------------- reading -- */
 
 static bool ask_disk(struct pump *pump)
 {
@@ -178,8 +177,7 @@ static bool write_out(struct pump *pump)
     return true;
 }
 
-/* ------------------------------------------------------------------------------------ writing --
- */
+/* ----------------------------------------------------------------------------------- writing -- */
 
 /* The disk is full: is there anything left that would have to go on it? */
 static bool expect_end(struct pump *pump)

@@ -34,7 +34,7 @@ enum xenpv_blkif_status {
 #define XENPV_BLKIF_SEGMENTS       11   /* BLKIF_MAX_SEGMENTS_PER_REQUEST */
 #define XENPV_BLKIF_INDIRECT_PAGES 8    /* BLKIF_MAX_INDIRECT_PAGES_PER_REQUEST */
 #define XENPV_BLKIF_DISCARD_SECURE 1    /* BLKIF_DISCARD_SECURE */
-#define XENPV_BLKIF_SECTOR         512u /* the unit of sector numbers and of first and last sector */
+#define XENPV_BLKIF_SECTOR         512u /* unit of sector numbers, of first and last sector */
 
 /* blkif.h VDISK_*: bits of the key `info` */
 #define XENPV_VDISK_CDROM     1u

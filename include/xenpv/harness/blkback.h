@@ -32,7 +32,9 @@ int xenpv_blkback_create(const struct xenpv_blkback_config *config, struct xenpv
  */
 void xenpv_blkback_destroy(struct xenpv_blkback *back);
 
-/* Offers the disk, and serves whatever frontend comes, one after the other. XENPV_EBUSY: it does. */
+/*
+ * Offers the disk, and serves whatever frontend comes, one after the other. XENPV_EBUSY: it does.
+ */
 int xenpv_blkback_start(struct xenpv_blkback *back, uint64_t now);
 
 /* Starts to close. */
