@@ -76,6 +76,19 @@ void xenpv_linux_release(struct xenpv_linux_claim *claim);
  */
 void xenpv_linux_holder(const char *class_name, uint32_t id, char *text, size_t bytes);
 
+/* What has become of a domain, as only dom0 may ask the hypervisor. */
+enum xenpv_linux_domain {
+    XENPV_LINUX_DOMAIN_UNKNOWN, /* we may not ask */
+    XENPV_LINUX_DOMAIN_ALIVE,
+    XENPV_LINUX_DOMAIN_SHUT_DOWN, /* it ended by itself and is not yet removed */
+    XENPV_LINUX_DOMAIN_CRASHED,
+    XENPV_LINUX_DOMAIN_DYING, /* it is being removed; what it maps may still be mapped */
+    XENPV_LINUX_DOMAIN_GONE,
+};
+
+/* Asks the hypervisor, through libxenctrl. Any thread. */
+enum xenpv_linux_domain xenpv_linux_domain(struct xenpv_linux *handle, uint16_t domid);
+
 /* Milliseconds of a clock that never goes back: the `now` of every step call. */
 uint64_t xenpv_linux_now(void);
 

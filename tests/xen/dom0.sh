@@ -39,6 +39,21 @@ refused "a backend that stays in InitWait" 1 "InitWait" xenpv --timeout 1000 blk
 same "the frontend gave up in order" "$(xenstore-read $frontend/state)" 6
 same "no grant is left by it" "$(grants)" "$before_grants"
 same "no event channel is left by it" "$(ports)" "$before_ports"
+
+# dom0 may ask what became of the backend's domain.
+xenstore-write $backend/state 2 $frontend/backend-id 4711 $frontend/state 1
+refused "a backend whose domain is gone" 1 "domain 4711 is gone" xenpv --timeout 1000 blk read vbd/51999
+lab-guest start doomed pv >/dev/null 2>&1
+doomed=$(xl domid doomed)
+lab-guest exec doomed sh -c 'sleep 1; echo c >/proc/sysrq-trigger' >/dev/null 2>&1 &
+turns=0
+until [ "$(xl list doomed 2>/dev/null | awk 'NR == 2 {print substr($5, 5, 1)}')" = c ] || [ $turns -gt 300 ]; do
+    usleep 100000
+    turns=$((turns + 1))
+done
+xenstore-write $frontend/backend-id "$doomed" $frontend/state 1
+refused "a backend whose domain has crashed" 1 "domain $doomed has crashed" xenpv --timeout 1000 blk read vbd/51999
+xenstore-write $frontend/backend-id 0
 xenstore-rm $backend
 refused "a backend that is gone" 1 "state" xenpv --timeout 1000 blk read vbd/51999
 xenstore-rm $frontend

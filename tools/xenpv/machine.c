@@ -43,3 +43,8 @@ void machine_holder(struct machine *machine, const char *class_name, uint32_t id
 {
     machine->ops->holder(machine, class_name, id, text, bytes);
 }
+
+const char *machine_fate(struct machine *machine, uint16_t domid)
+{
+    return machine->ops->fate(machine, domid);
+}

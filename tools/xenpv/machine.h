@@ -21,6 +21,8 @@ struct machine_ops {
     int (*claim)(struct machine *machine, const char *class_name, uint32_t id);
     void (*holder)(struct machine *machine, const char *class_name, uint32_t id, char *text,
                    size_t bytes);
+    /* What has become of a domain, in words that end a sentence; "" when it lives or cannot be asked. */
+    const char *(*fate)(struct machine *machine, uint16_t domid);
     int (*close)(struct machine *machine);
 };
 
@@ -56,6 +58,9 @@ int machine_claim(struct machine *machine, const char *class_name, uint32_t id);
 /* Who holds the device now; "" when nobody does. */
 void machine_holder(struct machine *machine, const char *class_name, uint32_t id, char *text,
                     size_t bytes);
+
+/* What has become of the peer's domain, e.g. "has crashed"; "" when it lives or cannot be asked. */
+const char *machine_fate(struct machine *machine, uint16_t domid);
 
 /* The two there are. */
 int machine_open_linux(const struct options *options, enum machine_need need,

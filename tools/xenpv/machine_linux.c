@@ -66,6 +66,20 @@ static void linux_holder(struct machine *machine, const char *class_name, uint32
     xenpv_linux_holder(class_name, id, text, bytes);
 }
 
+static const char *linux_fate(struct machine *machine, uint16_t domid)
+{
+    static const char *const fates[] = {
+        [XENPV_LINUX_DOMAIN_UNKNOWN] = "",
+        [XENPV_LINUX_DOMAIN_ALIVE] = "",
+        [XENPV_LINUX_DOMAIN_SHUT_DOWN] = "has shut down",
+        [XENPV_LINUX_DOMAIN_CRASHED] = "has crashed",
+        [XENPV_LINUX_DOMAIN_DYING] = "is being removed",
+        [XENPV_LINUX_DOMAIN_GONE] = "is gone",
+    };
+
+    return fates[xenpv_linux_domain(ours(machine)->handle, domid)];
+}
+
 static int linux_close(struct machine *machine)
 {
     struct linux_machine *self = ours(machine);
@@ -82,6 +96,7 @@ static const struct machine_ops linux_ops = {
     .wait = linux_wait,
     .claim = linux_claim,
     .holder = linux_holder,
+    .fate = linux_fate,
     .close = linux_close,
 };
 

@@ -3,6 +3,9 @@
 
 #include "complain.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #define CLOSE_MS 5000u /* for each step of closing, or less if --timeout says so */
 
 int vbd_make(struct vbd *vbd, struct machine *machine, const struct device *device)
@@ -129,6 +132,20 @@ static void shut(struct vbd *vbd)
                xenpv_blk_abandoned(vbd->blk));
 }
 
+/* A backend that is silent because its domain is no more: dom0 can tell. */
+static void note_fate(struct vbd *vbd)
+{
+    struct xenpv_blk_info info;
+    const char *fate;
+    size_t used = strlen(vbd->note);
+
+    xenpv_blk_info(vbd->blk, &info);
+    fate = machine_fate(vbd->machine, info.backend_id);
+    if (fate[0])
+        snprintf(vbd->note + used, sizeof(vbd->note) - used, "; domain %u %s", info.backend_id,
+                 fate);
+}
+
 int vbd_close(struct vbd *vbd, int status)
 {
     const struct xenpv_detail *detail;
@@ -136,6 +153,8 @@ int vbd_close(struct vbd *vbd, int status)
     if (vbd->blk) {
         shut(vbd);
         detail = xenpv_blk_detail(vbd->blk);
+        if (detail->error == XENPV_ETIMEDOUT || detail->error == XENPV_EPEER)
+            note_fate(vbd);
         if (detail->error)
             status = complain_of_device(vbd->device.name, detail, vbd->failed_after, vbd->note);
     }

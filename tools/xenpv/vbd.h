@@ -17,7 +17,7 @@ struct vbd {
     uint64_t began;          /* the connecting or closing */
     uint64_t failed_after;   /* ms from there until it failed */
     uint32_t seen_states[2]; /* the last that were remarked upon */
-    char note[80];           /* what a complaint of this device says at its end */
+    char note[120];          /* what a complaint of this device says at its end */
 };
 
 /* Each returns an exit status. A vbd that was made, or not, is always closed; what the device
