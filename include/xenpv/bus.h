@@ -81,7 +81,8 @@ struct xenpv_bus_driver {
     /* Judges the answer, lets the data path start, may put more keys. */
     int (*connect)(void *owner);
     /*
-     * The peer rewrote state 4: its properties may have changed, and have been read again. Or NULL.
+     * The peer rewrote state 4: its properties may have changed, and have been read again. Only a
+     * frontend's.
      */
     int (*changed)(void *owner);
     /*

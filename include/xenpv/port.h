@@ -4,7 +4,7 @@
  * a bare unikernel supplies one struct xenpv_port; the frontends, the backends and the bus state
  * machine of both roles call nothing else.
  *
- * Threads: the store, grant, map and sys calls of one device come from that device's control
+ * Threads: the store, grant and map calls of one device come from that device's control
  * thread. event->notify, ->take, ->unmask and ->wait_handle of one event channel come from the
  * thread that owns the queue. A port that is shared by several devices with several threads must
  * allow these at the same time.

@@ -234,10 +234,16 @@ static void fail(struct xenpv_bus *bus, int error, const char *step, const char 
     xenpv_bus_fail(bus, &detail);
 }
 
-/* Fails over an operation that could not be carried out at all. */
+/* A read that could not be carried out at all. */
+static bool no_answer(const struct xenpv_store_op *op)
+{
+    return op->status != XENPV_OK && op->status != XENPV_ENOENT && op->status != XENPV_E2BIG;
+}
+
+/* Fails over such a read. */
 static bool unanswered(struct xenpv_bus *bus, const struct xenpv_store_op *op)
 {
-    if (op->status == XENPV_OK || op->status == XENPV_ENOENT || op->status == XENPV_E2BIG)
+    if (!no_answer(op))
         return false;
     fail(bus, op->status, "reading the store", "a node that can be read", op->dir, op->name,
          xenpv_error_text(op->status));
@@ -362,8 +368,7 @@ static bool closed_by_others(struct xenpv_bus *bus, uint32_t found)
 /* No answer at all; a node that may not be read is one. */
 static bool unread(const struct xenpv_store_op *op)
 {
-    return op->status != XENPV_OK && op->status != XENPV_ENOENT && op->status != XENPV_EACCES &&
-           op->status != XENPV_E2BIG;
+    return no_answer(op) && op->status != XENPV_EACCES;
 }
 
 static void look_done(struct xenpv_bus *bus)
@@ -445,7 +450,14 @@ static void reread_done(struct xenpv_bus *bus)
 {
     int error = XENPV_OK;
 
-    if (judge(bus, XENPV_ASK_ANSWER, 0) && bus->config.driver->changed)
+    for (uint32_t i = 0; i < bus->batch.count; i++) {
+        /* What a connected device only wanted to know, it asks again later. */
+        if (no_answer(&bus->ops[i])) {
+            bus->look_at = bus->now + BUS_LOOK_MS;
+            return;
+        }
+    }
+    if (judge(bus, XENPV_ASK_ANSWER, 0))
         error = bus->config.driver->changed(bus->config.owner);
     if (error)
         fail(bus, error, "reading the peer's new properties", "", bus->peer_path, NULL,

@@ -20,8 +20,8 @@ enum bus_job {
 
 /*
  * A watch may be lost (a store that restarts, an event queue that overflowed): while a peer is
- * awaited its state is looked at this often in any case. A connected device relies on its watch
- * alone.
+ * awaited its state is looked at this often in any case. A connected device relies on its watch,
+ * unless a look failed.
  */
 #define BUS_LOOK_MS 500u
 

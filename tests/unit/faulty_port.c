@@ -31,6 +31,8 @@ static int start(void *ctx, struct xenpv_store_batch *batch)
     if (fails(faulty, "start")) {
         bool whole = batch->transaction || faulty->error == XENPV_ESTORE;
 
+        if (faulty->batches_act)
+            inner->store->start(inner->ctx, batch);
         batch->status = whole ? faulty->error : XENPV_OK;
         for (uint32_t i = 0; i < batch->count; i++)
             batch->ops[i].status = faulty->error;
@@ -62,7 +64,7 @@ static void cancel(void *ctx, struct xenpv_store_batch *batch)
         return;
     }
     faulty->unanswered = NULL;
-    if (faulty->cancel_acts)
+    if (faulty->batches_act)
         inner->store->start(inner->ctx, batch);
 }
 

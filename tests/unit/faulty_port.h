@@ -19,8 +19,9 @@ struct faulty_port {
     int error;               /* what it answers; ->end always XENPV_EBUSY */
     const char *failed;      /* the last one that did, by its name in the port */
 
-    uint32_t silent;  /* so many store batches to come are never answered; UINT32_MAX: all */
-    bool cancel_acts; /* such a batch takes effect when it is cancelled */
+    uint32_t silent; /* so many store batches to come are never answered; UINT32_MAX: all */
+    bool
+        batches_act; /* a batch that fails, or is cancelled unanswered, takes effect all the same */
     const struct xenpv_store_batch *unanswered;
 
     /* Called before each call, with its name in the port; or NULL. */

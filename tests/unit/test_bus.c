@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "faulty_port.h"
 #include "hostile_backend.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -429,7 +430,7 @@ static void test_offline_backend(void **state)
     }
 }
 
-/* Both directories are removed under a connection: neither end makes its own anew by closing. */
+/* Both directories are removed under a connection: closing makes neither of them anew. */
 static void test_removed_directories_stay_removed(void **state)
 {
     static const struct xenpv_mock_vbd vbd = {.frontend = 1, .vdev = RIG_VDEV};
@@ -446,6 +447,41 @@ static void test_removed_directories_stay_removed(void **state)
     }
     assert_int_equal(xenpv_blkback_step(rig.back, xenpv_mock_now(rig.mock)), XENPV_BUS_DONE);
     assert_int_equal(rig_get(&rig, RIG_BACKEND_PATH, "state"), -1);
+    assert_int_equal(rig_get(&rig, RIG_FRONTEND_PATH, "state"), -1);
+    rig_down(&rig);
+}
+
+/* Neither connects nor closes: that is one line, for the first that went wrong. */
+static void test_one_line_for_each_failure(void **state)
+{
+    struct rig rig;
+    struct faulty_port faulty;
+
+    (void)state;
+    rig_up(&rig, &(struct rig_options){.no_backend = true});
+    faulty_wrap(&faulty, &rig.front_port);
+    hostile_offer(&rig);
+    for (uint32_t i = 1; i < 4; i++) {
+        rig_set(&rig, RIG_BACKEND_PATH, "state", "2");
+        assert_int_equal(xenpv_blk_connect(rig.blk, xenpv_mock_now(rig.mock)), XENPV_OK);
+        while (rig_get(&rig, RIG_FRONTEND_PATH, "state") != 3)
+            rig_step(&rig);
+        rig_set(&rig, RIG_BACKEND_PATH, "state", "3");
+        assert_true(rig_run(&rig, 60000, rig_over));
+        assert_int_equal(faulty.lines, i);
+        assert_ptr_equal(strstr(faulty.line, RIG_FRONTEND_PATH ": "), faulty.line);
+        assert_non_null(strstr(faulty.line, "waiting for the backend to connect: "));
+        assert_non_null(
+            strstr(faulty.line, " is '3 (Initialised)', expected state 4 (Connected): "));
+        assert_non_null(strstr(faulty.line, xenpv_error_text(XENPV_ETIMEDOUT)));
+    }
+    rig_down(&rig);
+    /* What goes well is none. */
+    rig_up(&rig, &(struct rig_options){0});
+    faulty_wrap(&faulty, &rig.front_port);
+    rig_connect(&rig);
+    rig_close(&rig);
+    assert_int_equal(faulty.lines, 0);
     rig_down(&rig);
 }
 
@@ -469,6 +505,7 @@ int main(void)
         cmocka_unit_test(test_backend_without_directory),
         cmocka_unit_test(test_offline_backend),
         cmocka_unit_test(test_removed_directories_stay_removed),
+        cmocka_unit_test(test_one_line_for_each_failure),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

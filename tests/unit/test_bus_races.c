@@ -311,12 +311,45 @@ static void test_suspended_with_a_silent_store(void **state)
     rig_down(&rig);
 }
 
-static void silence_publication(void *ctx, const char *call)
+/* The store falls silent for so many batches at a certain call. */
+struct silencer {
+    struct faulty_port *faulty;
+    const char *call;
+    uint32_t batches;
+};
+
+static void silence(void *ctx, const char *call)
+{
+    const struct silencer *silencer = ctx;
+
+    if (strcmp(call, silencer->call) == 0)
+        silencer->faulty->silent = silencer->batches;
+}
+
+static void fail_publication(void *ctx, const char *call)
 {
     struct faulty_port *faulty = ctx;
 
     if (strcmp(call, "alloc_unbound") == 0)
-        faulty->silent = 1;
+        faulty->fail_at = faulty->calls + 1;
+}
+
+/* The backend has given all back, and only our keys are left to remove: it has closed. */
+static void test_silent_once_all_is_given_back(void **state)
+{
+    struct rig rig;
+    struct faulty_port faulty;
+    struct silencer silencer = {&faulty, "end", UINT32_MAX};
+
+    (void)state;
+    connect_through(&rig, &faulty);
+    faulty.before = silence;
+    faulty.before_ctx = &silencer;
+    xenpv_blk_close(rig.blk, now(&rig));
+    assert_true(rig_run(&rig, 3 * CLOSE_MS, rig_over));
+    assert_int_equal(faulty.silent, UINT32_MAX);
+    assert_int_equal(xenpv_blk_state(rig.blk), XENPV_BLK_CLOSED);
+    rig_down(&rig);
 }
 
 /* The keys are given up and arrive all the same: the backend must not be left with a state 3 whose
@@ -327,12 +360,13 @@ static void test_publication_takes_effect_late(void **state)
     for (int by_user = 0; by_user < 2; by_user++) {
         struct rig rig;
         struct faulty_port faulty;
+        struct silencer silencer = {&faulty, "alloc_unbound", 1};
 
         rig_up(&rig, &(struct rig_options){0});
         faulty_wrap(&faulty, &rig.front_port);
-        faulty.before = silence_publication;
-        faulty.before_ctx = &faulty;
-        faulty.cancel_acts = true;
+        faulty.before = silence;
+        faulty.before_ctx = &silencer;
+        faulty.batches_act = true;
         assert_int_equal(xenpv_blk_connect(rig.blk, 0), XENPV_OK);
         while (!faulty.unanswered)
             pass(&rig, 1, NULL);
@@ -347,6 +381,30 @@ static void test_publication_takes_effect_late(void **state)
         rig_close(&rig);
         rig_down(&rig);
     }
+}
+
+/* The same when the connection to the store is lost over the answer. */
+static void test_publication_of_unknown_fate(void **state)
+{
+    struct rig rig;
+    struct faulty_port faulty;
+
+    (void)state;
+    rig_up(&rig, &(struct rig_options){0});
+    faulty_wrap(&faulty, &rig.front_port);
+    faulty.before = fail_publication;
+    faulty.before_ctx = &faulty;
+    faulty.error = XENPV_ESTORE;
+    faulty.batches_act = true;
+    assert_int_equal(xenpv_blk_connect(rig.blk, 0), XENPV_OK);
+    assert_true(rig_run(&rig, 3 * CLOSE_MS, rig_over));
+    assert_string_equal(faulty.failed, "start");
+    assert_int_equal(xenpv_blk_detail(rig.blk)->error, XENPV_ESTORE);
+    assert_int_equal(own_state(&rig), 6);
+    faulty.before = NULL;
+    rig_connect(&rig);
+    rig_close(&rig);
+    rig_down(&rig);
 }
 
 /* ---- while connected ------------------------------------------------------------------------- */
@@ -382,6 +440,34 @@ static void test_hiccup_while_connected(void **state)
         rig_run(&rig, 3000, rig_over);
         assert_int_equal(xenpv_blk_state(rig.blk), XENPV_BLK_FAILED);
         assert_int_equal(xenpv_blk_detail(rig.blk)->error, XENPV_EPEER);
+        rig_down(&rig);
+    }
+}
+
+/* The properties of a connected disk are poked, and cannot be read: they are read again later. */
+static void test_reread_that_fails(void **state)
+{
+    static const int errors[] = {XENPV_ESTORE, XENPV_ENOMEM, XENPV_EAGAIN, XENPV_EACCES};
+    struct xenpv_blk_info info;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(errors); i++) {
+        struct rig rig;
+        struct faulty_port faulty;
+
+        connect_through(&rig, &faulty);
+        faulty.error = errors[i];
+        faulty.fail_at = faulty.calls + 2; /* the first is the look at the state */
+        rig_set(&rig, RIG_BACKEND_PATH, "sectors", "4096");
+        rig_set(&rig, RIG_BACKEND_PATH, "state", "4");
+        xenpv_blk_step(rig.blk, now(&rig));
+        assert_string_equal(faulty.failed, "start");
+        assert_int_equal(xenpv_blk_state(rig.blk), XENPV_BLK_CONNECTED);
+        faulty.fail_at = 0;
+        pass(&rig, 1000, NULL);
+        xenpv_blk_info(rig.blk, &info);
+        assert_int_equal(info.bytes, 4096 * 512);
+        rig_close(&rig);
         rig_down(&rig);
     }
 }
@@ -531,34 +617,6 @@ static void test_backend_without_watches(void **state)
     }
 }
 
-/* ---- the log --------------------------------------------------------------------------------- */
-
-/* A failure is one line, whatever else goes wrong on the way down; what goes well is none. */
-static void test_one_line_for_each_failure(void **state)
-{
-    struct rig rig;
-    struct faulty_port faulty;
-
-    (void)state;
-    connect_through(&rig, &faulty);
-    rig_close(&rig);
-    assert_int_equal(faulty.lines, 0);
-    for (uint32_t i = 1; i < 4; i++) {
-        rig_connect(&rig);
-        pass(&rig, 20, NULL);
-        faulty.silent = UINT32_MAX;
-        xenpv_blk_close(rig.blk, now(&rig));
-        assert_true(rig_run(&rig, 4 * CLOSE_MS, rig_over));
-        assert_int_equal(xenpv_blk_state(rig.blk), XENPV_BLK_FAILED);
-        assert_int_equal(faulty.lines, i);
-        assert_ptr_equal(strstr(faulty.line, RIG_FRONTEND_PATH ": "), faulty.line);
-        assert_non_null(strstr(faulty.line, xenpv_blk_detail(rig.blk)->step));
-        assert_non_null(strstr(faulty.line, xenpv_error_text(XENPV_ETIMEDOUT)));
-        faulty.silent = 0;
-    }
-    rig_down_with_abandoned(&rig);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -570,13 +628,15 @@ int main(void)
         cmocka_unit_test(test_silent_from_any_moment_of_closing),
         cmocka_unit_test(test_silent_while_the_queue_runs),
         cmocka_unit_test(test_suspended_with_a_silent_store),
+        cmocka_unit_test(test_silent_once_all_is_given_back),
         cmocka_unit_test(test_publication_takes_effect_late),
+        cmocka_unit_test(test_publication_of_unknown_fate),
         cmocka_unit_test(test_hiccup_while_connected),
+        cmocka_unit_test(test_reread_that_fails),
         cmocka_unit_test(test_violation_of_the_last_connection),
         cmocka_unit_test(test_suspend_at_every_moment_of_closing),
         cmocka_unit_test(test_backend_connects_late),
         cmocka_unit_test(test_backend_without_watches),
-        cmocka_unit_test(test_one_line_for_each_failure),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,7 +21,10 @@ struct machine_ops {
     int (*claim)(struct machine *machine, const char *class_name, uint32_t id);
     void (*holder)(struct machine *machine, const char *class_name, uint32_t id, char *text,
                    size_t bytes);
-    /* What has become of a domain, in words that end a sentence; "" when it lives or cannot be asked. */
+    /*
+     * What has become of a domain, in words that end a sentence; "" when it lives or cannot be
+     * asked.
+     */
     const char *(*fate)(struct machine *machine, uint16_t domid);
     int (*close)(struct machine *machine);
 };

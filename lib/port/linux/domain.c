@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Is that domain alive? A silent peer and a crashed one look the same from the store and the rings. */
+/*
+ * Is that domain alive? A silent peer and a crashed one look the same from the store and the rings.
+ */
 #include <errno.h>
 
 #include <xenctrl.h>
