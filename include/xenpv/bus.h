@@ -30,7 +30,8 @@ enum xenpv_bus_state {
     XENPV_STATE_CLOSED = 6,
     XENPV_STATE_RECONFIGURING = 7,
     XENPV_STATE_RECONFIGURED = 8,
-    XENPV_STATE_JUNK = 9, /* no state at all: text, or a number above 8 */
+    XENPV_STATE_JUNK = 9,    /* no state at all: text, or a number above 8 */
+    XENPV_STATE_UNREAD = 10, /* it has not been looked at yet */
 };
 
 /* "InitWait", ...; "?" for a number that is none. */

@@ -62,7 +62,7 @@ int xenpv_bus_start(struct xenpv_bus *bus, enum xenpv_bus_goal goal, uint64_t no
     bus->phase = XENPV_BUS_FIND;
     bus->deadline = bus_from_now(bus, bus->config.connect_ms);
     bus->look_at = UINT64_MAX;
-    bus->own_state = bus->peer_state = XENPV_STATE_UNKNOWN;
+    bus->own_state = bus->peer_state = XENPV_STATE_UNREAD;
     bus->peer_path[0] = '\0';
     bus->detail = (struct xenpv_detail){0};
     bus->generation = bus->config.port->sys->generation(bus->config.port->ctx);
@@ -98,13 +98,15 @@ static const struct {
 /* Writes "4 (Connected)", or what stands there in its place. */
 static void describe_state(uint32_t state, char *text, uint32_t capacity)
 {
+    static const char *const odd[] = {[XENPV_STATE_UNKNOWN] = "no state",
+                                      [XENPV_STATE_JUNK] = "no number from 0 to 8",
+                                      [XENPV_STATE_UNREAD] = "nothing yet"};
     const char *name = xenpv_bus_state_name(state);
     char built[32] = "0 (";
     uint32_t length = text_length(name);
 
-    if (state == XENPV_STATE_UNKNOWN || state == XENPV_STATE_JUNK) {
-        const char *odd = state == XENPV_STATE_JUNK ? "no number from 0 to 8" : "no state";
-        xenpv_printable(text, capacity, odd, text_length(odd));
+    if (odd[state]) {
+        xenpv_printable(text, capacity, odd[state], text_length(odd[state]));
         return;
     }
     built[0] = (char)('0' + state);

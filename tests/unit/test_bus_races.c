@@ -211,8 +211,8 @@ static void test_silent_from_the_start(void **state)
         assert_string_equal(xenpv_blk_detail(rig.blk)->key, "");
         xenpv_blk_info(rig.blk, &info);
         assert_string_equal(info.backend_path, "");
-        assert_int_equal(info.backend_state, XENPV_STATE_UNKNOWN);
-        assert_int_equal(info.frontend_state, XENPV_STATE_UNKNOWN);
+        assert_int_equal(info.backend_state, XENPV_STATE_UNREAD);
+        assert_int_equal(info.frontend_state, XENPV_STATE_UNREAD);
         rig_down(&rig);
     }
 }

@@ -84,6 +84,11 @@ static int open_output(struct job *job)
     const char *path = job->options->out;
 
     job->place = path ? path : "standard output";
+    for (unsigned i = 0; path && i < job->options->mock_disk_count; i++) {
+        if (os_same_file(path, job->options->mock_disks[i]))
+            return complain(STATUS_USAGE, "--out %s: it is --mock-disk %s", path,
+                            job->options->mock_disks[i]);
+    }
     job->transfer.fd = path ? os_open_output(path) : OS_STDOUT;
     if (job->transfer.fd < 0)
         return complain(STATUS_ENVIRONMENT, "--out %s: cannot create it: %s", path,

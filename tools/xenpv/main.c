@@ -82,7 +82,8 @@ static int help_some(char **words, int count)
             printf("%s", command->help);
         }
     if (shown == 0)
-        return complain(STATUS_USAGE, "there is no command '%s'; see 'xenpv --help'", words[0]);
+        return complain(STATUS_USAGE, "there is no command '%s%s%s'; see 'xenpv --help'", words[0],
+                        count > 1 ? " " : "", count > 1 ? words[1] : "");
     printf("\n%s", options_help);
     return STATUS_DONE;
 }
@@ -109,7 +110,8 @@ static int complain_of_command(char **words, int count)
                 snprintf(choices + strlen(choices), sizeof(choices) - strlen(choices), "%s'%s'",
                          choices[0] ? ", " : "", command->name);
     if (choices[0])
-        return complain(STATUS_USAGE, "'%s' is half a command: there are %s", words[0], choices);
+        return complain(STATUS_USAGE, "'%s%s%s' is no command: there are %s", words[0],
+                        count > 1 ? " " : "", count > 1 ? words[1] : "", choices);
     return complain(STATUS_USAGE, "there is no command '%s'; see 'xenpv --help'", words[0]);
 }
 

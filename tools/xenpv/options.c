@@ -184,8 +184,10 @@ bool options_parse(int argc, char **argv, struct command_line *line)
 
     *line = (struct command_line){.options = {.timeout_ms = 30000}};
     line->options.mock_disks = calloc((size_t)argc + 1, sizeof(*line->options.mock_disks));
-    if (!line->options.mock_disks)
+    if (!line->options.mock_disks) {
+        complain(STATUS_ENVIRONMENT, "out of memory");
         return false;
+    }
     opterr = 0;
     while ((option = getopt_long(argc, argv, ":vh", table, NULL)) != -1) {
         if (option == '?' || option == ':')

@@ -43,6 +43,8 @@ void os_wait(const struct os_wait *waits, unsigned count, uint64_t ms);
 int os_open_input(const char *path);
 /* Created, or cut to nothing. */
 int os_open_output(const char *path);
+/* Both paths lead to the same file, which is there. */
+bool os_same_file(const char *a, const char *b);
 /* 0, or -1 with errno set: what was written may be lost. */
 int os_close(int fd);
 

@@ -36,10 +36,23 @@ static void on_stop(int number)
     errno = saved;
 }
 
+/*
+ * A standard stream that is closed stays one that fails: no other file may take its number, and be
+ * written to in its place.
+ */
+static void hold_standard_streams(void)
+{
+    for (int fd = OS_STDIN; fd <= OS_STDERR; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == OS_STDIN ? O_WRONLY : O_RDONLY) != fd)
+            _exit(4);
+    }
+}
+
 void os_setup(void)
 {
     struct sigaction action = {.sa_handler = on_stop};
 
+    hold_standard_streams();
     signal(SIGPIPE, SIG_IGN);
     if (pipe(stop_pipe) == 0)
         for (int end = 0; end < 2; end++)
@@ -117,6 +130,14 @@ int os_open_input(const char *path)
         return -1;
     }
     return fd;
+}
+
+bool os_same_file(const char *a, const char *b)
+{
+    struct stat one, other;
+
+    return stat(a, &one) == 0 && stat(b, &other) == 0 && one.st_dev == other.st_dev &&
+           one.st_ino == other.st_ino;
 }
 
 int os_open_output(const char *path)

@@ -60,6 +60,26 @@ int os_open_input(const char *path)
     return _open(path, _O_RDONLY | _O_BINARY);
 }
 
+static bool identify(const char *path, BY_HANDLE_FILE_INFORMATION *info)
+{
+    HANDLE file = CreateFileA(path, 0, FILE_SHARE_READ | FILE_SHARE_WRITE, NULL, OPEN_EXISTING,
+                              FILE_ATTRIBUTE_NORMAL, NULL);
+    bool known = file != INVALID_HANDLE_VALUE && GetFileInformationByHandle(file, info);
+
+    if (file != INVALID_HANDLE_VALUE)
+        CloseHandle(file);
+    return known;
+}
+
+bool os_same_file(const char *a, const char *b)
+{
+    BY_HANDLE_FILE_INFORMATION one, other;
+
+    return identify(a, &one) && identify(b, &other) &&
+           one.dwVolumeSerialNumber == other.dwVolumeSerialNumber &&
+           one.nFileIndexHigh == other.nFileIndexHigh && one.nFileIndexLow == other.nFileIndexLow;
+}
+
 int os_open_output(const char *path)
 {
     return _open(path, _O_WRONLY | _O_CREAT | _O_TRUNC | _O_BINARY, _S_IREAD | _S_IWRITE);

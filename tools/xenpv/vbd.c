@@ -34,6 +34,8 @@ static void remark_states(struct vbd *vbd)
     struct xenpv_blk_info info;
 
     xenpv_blk_info(vbd->blk, &info);
+    if (info.backend_state == XENPV_STATE_UNREAD)
+        return;
     if (info.frontend_state == vbd->seen_states[0] && info.backend_state == vbd->seen_states[1])
         return;
     vbd->seen_states[0] = info.frontend_state;

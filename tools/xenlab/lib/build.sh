@@ -25,7 +25,10 @@ END
 build_command() {
     case ${1:-} in
     '') ;;
-    --help | -h) build_help && return ;;
+    --help | -h)
+        build_help
+        return
+        ;;
     *) usage_error "build takes no arguments: $1" "xenlab build --help" ;;
     esac
     choose_packages
@@ -58,19 +61,20 @@ base_key() {
 
 # Sets $base to a directory that is ready.
 ensure_base() {
+    mkdir -p "$cache" 2>/dev/null || fail "cannot make $cache"
     [[ -s $cache/packages ]] || choose_packages
     base=$cache/base-$(base_key)
     if [[ ! -d $base ]]; then
         exec {lock}>"$cache/lock"
         flock "$lock"
-        [[ -d $base ]] || build_base
+        if [[ ! -d $base ]]; then build_base; fi
         exec {lock}>&-
     fi
     touch "$base"
 }
 
 build_base() {
-    local work package version tree
+    local work package version tree failed
 
     say "building $base"
     require_installed
@@ -79,7 +83,16 @@ build_base() {
         [[ -d $tree ]] || unpack_package "$package" "$version" "$tree"
     done <"$cache/packages"
     work=$(mktemp -d "$cache/build.XXXXXX")
-    if ! (set -e && cd "$work" && build_in "$work") >"$cache/build.log" 2>&1; then
+    # As a condition, or before ||, the steps would not end at the first that fails.
+    set +e
+    (
+        set -e
+        cd "$work"
+        build_in "$work"
+    ) >"$cache/build.log" 2>&1
+    failed=$?
+    set -e
+    if ((failed)); then
         tail -n 5 "$cache/build.log" >&2
         rm -rf "$work"
         fail "the build failed (log: $cache/build.log)"

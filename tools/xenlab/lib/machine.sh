@@ -66,7 +66,9 @@ write_overlay() {
 start_qemu() {
     local disk
 
-    { cat "$base/initrd" && write_overlay; } >"$run_dir/initrd"
+    cat "$base/initrd" >"$run_dir/initrd" 2>/dev/null ||
+        fail "cannot write $run_dir/initrd: is the disk full?"
+    write_overlay >>"$run_dir/initrd"
     ln -s "$base/xen" "$base/vmlinux" "$run_dir"
     for ((disk = 0; disk < ${#disks[@]}; disk++)); do
         add_disk "$disk" "${disks[disk]}" "${disk_modes[disk]}"
@@ -93,9 +95,10 @@ start_qemu() {
 stop_qemu() {
     [[ -n ${qemu:-} ]] || return 0
     kill -TERM "$qemu" 2>/dev/null || true
-    (sleep 10 && kill -KILL "$qemu") 2>/dev/null &
+    # In a session of its own, so that it ends with its sleep, and holds none of our streams open.
+    setsid sh -c 'sleep 10; kill -KILL "$1"' sh "$qemu" </dev/null >/dev/null 2>&1 &
     local killer=$!
     wait "$qemu" 2>/dev/null || true
-    kill "$killer" 2>/dev/null || true
+    kill -TERM -- "-$killer" 2>/dev/null || kill -TERM "$killer" 2>/dev/null || true
     qemu=
 }

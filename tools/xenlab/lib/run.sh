@@ -11,6 +11,7 @@ options:
     --guest pv|pvh      run in an unprivileged guest with these disks, not in dom0
     --put HOST:GUEST    copy a file in before CMD, with its mode; repeatable. No directories.
     --get GUEST:HOST    copy a file out after CMD, with its mode; repeatable. No directories.
+                        HOST may have colons in its name, GUEST may not.
     --timeout S         give up after S seconds, counted from the start of QEMU (default 600; 0: never)
     --mem MB            dom0's memory (default 512)
     --cpus N            dom0's virtual CPUs (default 1, which boots fastest on a busy host)
@@ -42,7 +43,7 @@ The log (console of Xen, dom0 and QEMU) is $XENLAB_LOG, or a file in $XENLAB_CAC
 
 examples:
     xenlab run -- xl info
-    truncate -s 64M disk.img; xenlab run --disk disk.img -- xenpv ls
+    truncate -s 64M disk.img; xenlab run --disk disk.img -- xenpv list
     xenlab run --guest pv --disk a.img --disk b.img -- xenstore-ls device
     xenlab run --put test.sh:/tmp/t --get /tmp/out:out -- sh /tmp/t
     tar c src | xenlab run -- sh -c 'tar x && ls -l src'
@@ -84,7 +85,10 @@ parse_options() {
             verbose=(--verbose)
             shift
             ;;
-        --help | -h) "${subcommand}_help" && exit 0 ;;
+        --help | -h)
+            "${subcommand}_help" || fail "cannot write the help"
+            exit 0
+            ;;
         --)
             command=("${@:2}")
             return
@@ -113,8 +117,14 @@ take_option() {
         number=$((10#$2))
         case $1 in
         --timeout) timeout=$number ;;
-        --mem) dom0_mb=$number ;;
-        --cpus) dom0_cpus=$number ;;
+        --mem)
+            ((number >= 256)) || usage_error "--mem: dom0 needs 256 MB, not $number" "$3"
+            dom0_mb=$number
+            ;;
+        --cpus)
+            ((number >= 1 && number <= 64)) || usage_error "--cpus is 1 to 64, not $number" "$3"
+            dom0_cpus=$number
+            ;;
         esac
         ;;
     --xenpv) xenpv=$2 ;;
@@ -173,13 +183,13 @@ open_log() {
 
     log=${XENLAB_LOG:-}
     if [[ -z $log ]]; then
-        mkdir -p "$cache/logs"
+        mkdir -p "$cache/logs" 2>/dev/null || fail "cannot make $cache/logs"
         find "$cache/logs" -type f -printf '%T@ %p\n' | sort -rn | tail -n +20 | cut -d ' ' -f 2- |
             while read -r old; do rm -f "$old"; done
         log=$(mktemp "$cache/logs/$(date +%Y%m%d-%H%M%S).XXXX")
     fi
-    log=$(realpath -- "$log")
-    : >"$log" || fail "cannot write the log $log"
+    log=$(realpath -- "$log" 2>/dev/null) || fail "no directory for the log: ${XENLAB_LOG:-}"
+    { : >"$log"; } 2>/dev/null || fail "cannot write the log $log"
 }
 
 # Directories of runs that were killed before they could remove them.
@@ -256,7 +266,8 @@ run_machine() {
     ensure_base
     open_log
     remove_orphans
-    run_dir=$(mktemp -d "${TMPDIR:-/tmp}/xenlab.$$.XXXXXX")
+    run_dir=$(mktemp -d "${TMPDIR:-/tmp}/xenlab.$$.XXXXXX" 2>/dev/null) ||
+        fail "cannot make a directory in ${TMPDIR:-/tmp}"
     : >"$run_dir/complaints"
     trap cleanup EXIT
     trap "exit 129" HUP
