@@ -175,18 +175,8 @@ static int on_publish(void *owner)
     return error;
 }
 
-static int on_connect(void *owner)
-{
-    struct xenpv_blk *blk = owner;
-    int error = judge_properties(blk);
-
-    if (error)
-        return error;
-    take_info(blk, &blk->info);
-    return XENPV_OK;
-}
-
-static int on_changed(void *owner)
+/* The answer has been read: at the first time, or once more since it may have changed. */
+static int on_answer(void *owner)
 {
     struct xenpv_blk *blk = owner;
     int error = judge_properties(blk);
@@ -223,8 +213,8 @@ static const struct xenpv_bus_driver driver = {
     .own_keys = written_keys,
     .foreign_keys = foreign_keys,
     .publish = on_publish,
-    .connect = on_connect,
-    .changed = on_changed,
+    .connect = on_answer,
+    .changed = on_answer,
     .quiesce = on_quiesce,
     .release = on_release,
     .abandon = on_abandon,

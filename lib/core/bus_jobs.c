@@ -365,25 +365,14 @@ static bool closed_by_others(struct xenpv_bus *bus, uint32_t found)
     return true;
 }
 
-/* No answer at all; a node that may not be read is one. */
-static bool unread(const struct xenpv_store_op *op)
-{
-    return no_answer(op) && op->status != XENPV_EACCES;
-}
-
 static void look_done(struct xenpv_bus *bus)
 {
     const struct xenpv_store_op *online = &bus->ops[LOOK_ONLINE];
     uint64_t number = 1;
 
-    if (unread(&bus->ops[LOOK_PEER])) {
-        /* The data path needs no store: a connected device looks again later. */
-        if (bus->phase == XENPV_BUS_CONNECTED)
-            bus->look_at = bus->now + BUS_LOOK_MS;
-        else
-            unanswered(bus, &bus->ops[LOOK_PEER]);
+    /* A state that may not be read is an answer: there is none for us. */
+    if (bus->ops[LOOK_PEER].status != XENPV_EACCES && unanswered(bus, &bus->ops[LOOK_PEER]))
         return;
-    }
     bus->peer_state = state_of(&bus->ops[LOOK_PEER]);
     if (online->status == XENPV_OK)
         xenpv_parse_number(online->value, length_of(online), &number);
@@ -450,13 +439,6 @@ static void reread_done(struct xenpv_bus *bus)
 {
     int error = XENPV_OK;
 
-    for (uint32_t i = 0; i < bus->batch.count; i++) {
-        /* What a connected device only wanted to know, it asks again later. */
-        if (no_answer(&bus->ops[i])) {
-            bus->look_at = bus->now + BUS_LOOK_MS;
-            return;
-        }
-    }
     if (judge(bus, XENPV_ASK_ANSWER, 0))
         error = bus->config.driver->changed(bus->config.owner);
     if (error)
@@ -538,6 +520,22 @@ static bool again(struct xenpv_bus *bus)
     return true;
 }
 
+/*
+ * The data path needs no store: what a connected device only wanted to know, and could not read, it
+ * asks again later. That the peer's state may not be read is an answer.
+ */
+static bool asks_again_later(const struct xenpv_bus *bus, enum bus_job job)
+{
+    if (bus->phase != XENPV_BUS_CONNECTED || (job != JOB_LOOK && job != JOB_REREAD))
+        return false;
+    for (uint32_t i = 0; i < bus->batch.count; i++) {
+        const struct xenpv_store_op *op = &bus->ops[i];
+        if (no_answer(op) && (job == JOB_REREAD || op->status != XENPV_EACCES))
+            return true;
+    }
+    return bus->batch.status != XENPV_OK;
+}
+
 static void job_done(struct xenpv_bus *bus)
 {
     enum bus_job job = (enum bus_job)bus->job;
@@ -545,8 +543,7 @@ static void job_done(struct xenpv_bus *bus)
 
     bus->job = JOB_NONE;
     bus->started = false;
-    /* What a connected device only wanted to know, it asks again later. */
-    if (bus->phase == XENPV_BUS_CONNECTED && bus->batch.status && job != JOB_STATE) {
+    if (asks_again_later(bus, job)) {
         bus->look_at = bus->now + BUS_LOOK_MS;
         return;
     }
