@@ -2,30 +2,47 @@
 # shellcheck shell=bash
 # Bash completion for xenpv(1).
 
-# The command's words so far, options and their values left out, into `words`.
+# Options that a value stands behind.
+_xenpv_valued=" --port --mock-disk --mock-backend --output --timeout --offset --length --target-offset
+ --in --out --budget --queues --ring-order --segments --units "
+
+# The command's words so far, options and their values left out, into `words`; what says where the
+# devices are, into `machine`. Bash has cut --port=mock into three.
 _xenpv_words() {
-    local i
-    words=()
+    local i option
+    words=() machine=()
     for ((i = 1; i < COMP_CWORD; i++)); do
-        case ${COMP_WORDS[i]} in
-        --port | --mock-disk | --output | --timeout | --offset | --length | --in | --out) ((i++)) ;;
-        -* | =) ;;
-        *) words+=("${COMP_WORDS[i]}") ;;
-        esac
+        option=${COMP_WORDS[i]}
+        if [[ $option == -* && $_xenpv_valued =~ [[:space:]]${option}[[:space:]] ]]; then
+            [[ ${COMP_WORDS[i + 1]-} != "=" ]] || ((i++))
+            ((i++))
+            [[ $option != --port && $option != --mock-disk ]] || ((i >= COMP_CWORD)) ||
+                machine+=("$option" "${COMP_WORDS[i]}")
+        elif [[ $option != -* && $option != "=" ]]; then
+            words+=("$option")
+        fi
     done
 }
 
-# The disks there are here, by the names that commands take.
+# The disks there are, by number and by name.
 _xenpv_disks() {
-    xenpv list 2>/dev/null | sed -n 's/^\(vbd\/[0-9]*\) .*/\1/p'
+    xenpv "${machine[@]}" list 2>/dev/null |
+        sed -n 's/^\(vbd\/\)\([0-9]*\)  *\([a-z0-9?]*\) .*/\1\2 \1\3/p'
 }
 
 _xenpv_options() {
-    local options="--port --mock-disk --output --timeout --verbose --help --version"
+    local options="--port --mock-disk --mock-backend --output --timeout --verbose --help --version"
+    local form="--queues --ring-order --segments --poll --units --no-flush --no-barrier --no-discard
+        --no-secure-discard --no-persistent --no-indirect --no-large-ring --no-multi-queue"
     case "${words[*]:0:2}" in
-    "blk read") options+=" --offset --length --out --take-over" ;;
-    "blk write") options+=" --offset --in --take-over" ;;
+    list*) options+=" --budget" ;;
+    info*) options+=" $form" ;;
+    "blk read") options+=" --offset --length --out" ;;
+    "blk write") options+=" --offset --in" ;;
+    "blk copy" | "blk verify") options+=" --offset --length --target-offset" ;;
+    "blk discard") options+=" --offset --length --all --secure" ;;
     esac
+    [[ ${words[0]-} != blk ]] || options+=" --take-over $form"
     echo "$options"
 }
 
@@ -33,25 +50,41 @@ _xenpv_words_next() {
     case "${words[*]:0:2}" in
     "" | help) echo "list info store blk help" ;;
     store | "help store") echo "ls read write rm" ;;
-    blk | "help blk") echo "read write" ;;
-    info | "blk read" | "blk write") _xenpv_disks ;;
+    blk | "help blk") echo "read write copy verify flush discard" ;;
+    info | "blk "*) _xenpv_disks ;;
     esac
 }
 
+_xenpv_next() {
+    case "${words[*]:0:2}" in
+    "blk copy" | "blk verify") compgen -f -- "$current" ;;
+    esac
+    compgen -W "$(_xenpv_words_next)" -- "$current"
+}
+
 _xenpv() {
-    local words current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+    local words machine current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+    if [[ $current == "=" ]]; then
+        current=
+    elif [[ $previous == "=" ]]; then
+        previous=${COMP_WORDS[COMP_CWORD - 2]}
+    fi
     COMPREPLY=()
     _xenpv_words
     case $previous in
     --port) mapfile -t COMPREPLY < <(compgen -W "auto linux mock" -- "$current") ;;
     --output) mapfile -t COMPREPLY < <(compgen -W "text json" -- "$current") ;;
+    --units)
+        mapfile -t COMPREPLY < <(compgen -W "512 sector-size freebsd mini-os" -- "$current")
+        ;;
     --mock-disk | --in | --out) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
-    --timeout | --offset | --length) ;;
     *)
-        if [[ $current == -* ]]; then
+        if [[ $previous == -* && $_xenpv_valued =~ [[:space:]]${previous}[[:space:]] ]]; then
+            return
+        elif [[ $current == -* ]]; then
             mapfile -t COMPREPLY < <(compgen -W "$(_xenpv_options)" -- "$current")
         else
-            mapfile -t COMPREPLY < <(compgen -W "$(_xenpv_words_next)" -- "$current")
+            mapfile -t COMPREPLY < <(_xenpv_next)
         fi
         ;;
     esac

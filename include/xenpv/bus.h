@@ -61,9 +61,25 @@ enum xenpv_bus_question {
     XENPV_ASK_COUNT
 };
 
-#define XENPV_BUS_KEYS 20u /* at most, in one question or one publication */
-
 struct xenpv_bus;
+
+/* One key on its way to or from the store. */
+struct xenpv_bus_row {
+    const struct xenpv_key *key; /* what is asked for ... */
+    struct xenpv_key_value *value;
+    char name[32]; /* ... or put, with its name: "feature-max-indirect-segments" fits */
+    char text[XENPV_KEY_TEXT_MAX];
+};
+
+/* Rows that the bus needs for itself, beside the keys of the largest question or publication. */
+#define XENPV_BUS_ROWS 5u
+
+/* How a data path stops. */
+enum xenpv_quiesce {
+    XENPV_QUIESCE_HOLD,  /* at once; what is accepted is kept, and done over once connected again */
+    XENPV_QUIESCE_DRAIN, /* what is accepted is finished first */
+    XENPV_QUIESCE_HALT,  /* at once; what is accepted fails */
+};
 
 /* What a device class does at each station. `owner` is the device. Errors end the connection. */
 struct xenpv_bus_driver {
@@ -73,13 +89,22 @@ struct xenpv_bus_driver {
         const struct xenpv_key *keys;
         uint32_t count;
     } ask[XENPV_ASK_COUNT];
-    const char *const *own_keys;     /* what it writes, removed at the end; up to a NULL */
-    const char *const *foreign_keys; /* what a previous owner may have left that would change the
-                                        meaning of ours, removed before; up to a NULL, or NULL */
+    /*
+     * Puts the removal (xenpv_bus_remove) of every key it may write, and of those that a previous
+     * owner may have left and that would change the meaning of its own. Called before ->publish,
+     * and at the end. A key below a directory that may be missing (queue-N/) is removed with that
+     * directory: its own removal would fail.
+     */
+    void (*clean)(void *owner);
     /* Judges the offer, makes what is shared, and puts the keys (xenpv_bus_put_*). After an error
      * ->release follows. */
     int (*publish)(void *owner);
-    /* Judges the answer, lets the data path start, may put more keys. */
+    /*
+     * NULL, or: asks for the keys of the peer's (xenpv_bus_ask) that follow from the answer, before
+     * ->connect; called again, `round` counting from 0, until it asks for none.
+     */
+    int (*more)(void *owner, uint32_t round);
+    /* Judges the answer, lets the data path start, with what was held first; may put more keys. */
     int (*connect)(void *owner);
     /*
      * The peer rewrote state 4: its properties may have changed, and have been read again. Only a
@@ -87,11 +112,18 @@ struct xenpv_bus_driver {
      */
     int (*changed)(void *owner);
     /*
-     * Stops the data path. `drain`: what is accepted is finished first; else it fails at once. True
-     * once no queue touches shared memory any more; called again until it is.
+     * Stops the data path. True once no queue touches shared memory any more; called again until it
+     * is, and after it, at times with a stronger `how` than before, never with a weaker one. Called
+     * from ->publish to ->release or ->abandon; what is held, and is not to be connected again, is
+     * halted in any case, later, too.
      */
-    bool (*quiesce)(void *owner, bool drain);
-    /* Ends every grant and channel. 0, or XENPV_EBUSY while the peer has not let go. */
+    bool (*quiesce)(void *owner, enum xenpv_quiesce how);
+    /*
+     * Each ->publish is followed by one ->release that answers 0, or by one ->abandon, before the
+     * next. Release ends every grant and channel: 0, or XENPV_EBUSY while the peer has not let go.
+     * While bus->recovering either may keep what is to be carried over to the next connection: then
+     * one of them is called once more if there is none.
+     */
     int (*release)(void *owner);
     /* The last deadline has passed, or a suspend made all void: gives up without waiting. */
     void (*abandon)(void *owner, bool suspended);
@@ -105,11 +137,25 @@ struct xenpv_bus_config {
     struct xenpv_key_value *values[XENPV_ASK_COUNT]; /* room for the keys of each question */
     uint32_t connect_ms; /* until connected, 0: without end (a backend awaits its frontend) */
     uint32_t close_ms;   /* for each wait while closing */
+    /*
+     * Frontends: how long a connection that was lost to the peer, or to a suspend, is awaited
+     * again, 0: not at all. The data path is held meanwhile. A device that is being taken away
+     * (`online` 0), that another owner closed, or whose peer broke the protocol, is not awaited.
+     */
+    uint32_t recover_ms;
+    /*
+     * room + XENPV_BUS_ROWS of each; they live as long as the bus. `room` is for the largest
+     * question, round of ->more, and publication, with what ->clean removes before it.
+     */
+    struct xenpv_store_op *ops;
+    struct xenpv_bus_row *rows;
+    uint32_t room;
 };
 
 enum xenpv_bus_goal { XENPV_GOAL_CONNECT, XENPV_GOAL_CLOSE, XENPV_GOAL_INSPECT };
 
-/* All of it is private but `detail`, `phase`, `peer_domid`, the states and `online`, to be read. */
+/* All of it is private but `detail`, `phase`, `peer_domid`, the states, `online` and `recovering`,
+ * to be read. */
 struct xenpv_bus {
     struct xenpv_bus_config config;
     struct xenpv_detail detail;
@@ -120,20 +166,32 @@ struct xenpv_bus {
     uint32_t own_state, peer_state; /* enum xenpv_bus_state, as last read or written */
     uint32_t generation;
     uint64_t now, deadline, look_at, retry_at;
+    uint64_t busy_until; /* the peer is given so long to unmap what a lost connection shared */
+    uint64_t tell_at;    /* when a lost connection is worth a line in the log again */
     uint32_t tries;
+    uint32_t round;     /* of ->more */
     uint8_t job, after; /* enum bus_job; the enum bus_action that is still to be carried out */
-    bool started, watching, shared;
-    bool own_gone;      /* a backend's directory was missing when last looked at */
+    bool started, watching;
+    bool shared;        /* the driver has published, and not released */
+    bool kept;          /* the driver may have kept something over a lost connection */
+    bool recovering;    /* the connection was lost, and is being made anew; the data path is held */
+    bool anew;          /* so is it; or it was suspended before it was ever connected */
+    bool stale;         /* what is shared is void since a suspend */
+    bool unplugged;     /* the device is taken away, and the backend still answers */
+    bool told;          /* the loss was logged */
+    bool own_gone;      /* the own directory was missing when last looked at */
     bool last;          /* the job under way is the last thing to do */
     bool state_written; /* the job under way writes the state, too */
+    bool no_room;       /* a driver put more than there is room for */
     struct xenpv_store_batch batch;
-    struct xenpv_store_op ops[XENPV_BUS_KEYS + 4];
-    char text[XENPV_BUS_KEYS + 4][XENPV_KEY_TEXT_MAX];
+    struct xenpv_detail awaited; /* what last kept the connection from being made anew */
     char own_path[XENPV_STORE_PATH_MAX], peer_path[XENPV_STORE_PATH_MAX];
     char own_watch[XENPV_STORE_PATH_MAX + 8], peer_watch[XENPV_STORE_PATH_MAX + 8];
+    char found_path[XENPV_STORE_PATH_MAX]; /* what names the peer now */
 };
 
-/* XENPV_EINVAL: the path is empty or too long. */
+/* XENPV_EINVAL: the path is empty or too long; there is less room than one of the questions needs.
+ */
 int xenpv_bus_init(struct xenpv_bus *bus, const struct xenpv_bus_config *config);
 
 /* Starts towards a goal: CONNECT or INSPECT (read everything once, write nothing) from IDLE or
@@ -155,10 +213,16 @@ void xenpv_bus_drop(struct xenpv_bus *bus);
  * without draining it. A frontend then ends; a backend offers itself again to the next frontend. */
 void xenpv_bus_fail(struct xenpv_bus *bus, const struct xenpv_detail *detail);
 
-/* From ->publish and ->connect only: puts a key of the own directory. `name` stays valid until the
- * handshake is over. XENPV_E2BIG: too many keys, or a text of 40 bytes or more. */
+/* From ->publish and ->connect only: puts a key of the own directory. XENPV_E2BIG: more keys than
+ * there is room, a name of 32 bytes or more, or a text of 40 bytes or more. */
 int xenpv_bus_put_number(struct xenpv_bus *bus, const char *name, uint64_t number);
 int xenpv_bus_put_text(struct xenpv_bus *bus, const char *name, const char *text);
+/* From ->clean only: removes a key, or a directory, of the own directory. */
+int xenpv_bus_remove(struct xenpv_bus *bus, const char *name);
+/* From ->more only: asks for a key of the peer's. `key` and `value` live until ->connect; what
+ * key->required means holds here, too. `name` stands for key->name, and is copied. */
+int xenpv_bus_ask(struct xenpv_bus *bus, const char *name, const struct xenpv_key *key,
+                  struct xenpv_key_value *value);
 
 /* The value found for key `index` of a question. */
 const struct xenpv_key_value *xenpv_bus_value(const struct xenpv_bus *bus,

@@ -63,6 +63,13 @@ enum xenpv_check {
     XENPV_CHECK_REQ_SECTORS = 11,  /* first_sect <= last_sect <= 7 */
     XENPV_CHECK_REQ_RANGE = 12,    /* the request ends at or before the end of the disk */
     XENPV_CHECK_REQ_READONLY = 13, /* no write to a read-only disk */
+    XENPV_CHECK_GRANT_HELD = 14,   /* an answered request's own memory is not mapped any more */
+    XENPV_CHECK_REQ_INDIRECT = 15, /* an indirect request reads or writes */
+    XENPV_CHECK_REQ_INDIRECT_SEGMENTS = 16, /* it has 1 to as many segments as were offered */
+    XENPV_CHECK_REQ_DISCARD = 17,           /* a discard ends at or before the end of the disk */
+    XENPV_CHECK_REQ_ALIGNED = 18, /* a request begins and ends on whole sectors of sector-size */
+    XENPV_CHECK_REQ_RING = 19,    /* ring-page-order, num-ring-pages: as many as were offered */
+    XENPV_CHECK_REQ_QUEUES = 20,  /* multi-queue-num-queues: 1 to as many as were offered */
     XENPV_CHECK_COUNT
 };
 

@@ -12,7 +12,11 @@
 extern "C" {
 #endif
 
-enum xenpv_key_kind { XENPV_KEY_NUMBER, XENPV_KEY_TEXT };
+enum xenpv_key_kind {
+    XENPV_KEY_NUMBER,
+    XENPV_KEY_TEXT,
+    XENPV_KEY_LONG, /* bytes of any kind, into a buffer of the owner's */
+};
 
 struct xenpv_key {
     const char *name; /* below the directory, e.g. "sector-size" */
@@ -36,11 +40,15 @@ struct xenpv_key_value {
     enum xenpv_key_status status;
     uint64_t number;               /* a NUMBER's value: as found when GOOD, else the fallback */
     char text[XENPV_KEY_TEXT_MAX]; /* what was found, printable and cut; "" when absent */
+    char *bytes;                   /* a LONG's buffer and its size, set by the owner; ... */
+    uint32_t capacity;
+    uint32_t length; /* ... how much of it was found; JUNK when it is longer */
 };
 
 /*
  * Judges `length` bytes found for a key. A NUMBER is 1 to 20 decimal digits and nothing else: no
- * sign, blank or prefix. Any thread.
+ * sign, blank or prefix. A LONG's bytes are value->bytes, of which no more than value->capacity are
+ * looked at. Any thread.
  */
 void xenpv_key_judge(const struct xenpv_key *key, const char *bytes, uint32_t length,
                      struct xenpv_key_value *value);

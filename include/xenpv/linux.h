@@ -63,7 +63,8 @@ void xenpv_linux_close(struct xenpv_linux *handle);
  * XENPV_EACCES (the lock file, sysfs or the other process is not ours to touch), XENPV_ETIMEDOUT.
  * The claim ends with xenpv_linux_release or with the process. Claims exclude each other within a
  * process, too. The lock is /run/lock/xenpv-<class>-<id>.lock (in /run where there is no
- * /run/lock), stays there empty, and must belong to root or to the caller.
+ * /run/lock); it goes with its claim, may be left by a process that was killed, and must belong to
+ * root or to the caller.
  */
 struct xenpv_linux_claim;
 int xenpv_linux_claim(const char *class_name, uint32_t id, bool take_over, uint32_t timeout_ms,

@@ -4,10 +4,10 @@
  * a bare unikernel supplies one struct xenpv_port; the frontends, the backends and the bus state
  * machine of both roles call nothing else.
  *
- * Threads: the store, grant and map calls of one device come from that device's control
- * thread. event->notify, ->take, ->unmask and ->wait_handle of one event channel come from the
- * thread that owns the queue. A port that is shared by several devices with several threads must
- * allow these at the same time.
+ * Threads: the store, grant and map calls of one device come from that device's control thread;
+ * but grant->share_own, and ->end of what it shared, from the queue's until that has stopped.
+ * event->notify, ->take, ->unmask and ->wait_handle of one event channel come from the thread that
+ * owns the queue. A port that is shared by several threads must allow these at the same time.
  *
  * Errors are enum xenpv_error. No call blocks for a peer; a call that the operating system can only
  * make blocking (a store request) may block for as long as the hypervisor's own services take.
@@ -104,7 +104,8 @@ struct xenpv_store_ops {
 
 /*
  * Pages that a peer domain may map. `memory` is page-aligned, zeroed when new, and valid until
- * ->end or ->forget; never across a suspend.
+ * ->end or ->forget. A suspend ends the sharing, not the memory: it can still be read, until
+ * ->forget.
  */
 struct xenpv_grant_region {
     void *memory;

@@ -99,30 +99,47 @@ static inline uint32_t xenpv_ring_available(const struct xenpv_ring *ring)
     return xenpv_load_acquire(&ring->in->prod) - ring->cons;
 }
 
+/*
+ * The slot at this end's consumer index, which moves on. It is the other end's to change at any
+ * time: each of its words is to be loaded once (xenpv_load), before this end publishes anything.
+ */
+static inline const uint32_t *xenpv_ring_next_in(struct xenpv_ring *ring)
+{
+    size_t index = ring->cons++ & (ring->count - 1);
+
+    return (const uint32_t *)(const void *)(ring->slots + ring->slot_size * index);
+}
+
+/*
+ * The slot at this end's producer index, which moves on: to be written word by word (xenpv_store),
+ * all padding included. The other end is told by xenpv_ring_publish, but may look before.
+ */
+static inline uint32_t *xenpv_ring_next_out(struct xenpv_ring *ring)
+{
+    size_t index = ring->prod++ & (ring->count - 1);
+
+    return (uint32_t *)(void *)(ring->slots + ring->slot_size * index);
+}
+
 /* Copies the slot at this end's consumer index, once, word by word; `bytes` is a multiple of 4. */
 static inline void xenpv_ring_take(struct xenpv_ring *ring, void *to, uint32_t bytes)
 {
-    const uint32_t *slot =
-        (const uint32_t *)(const void *)(ring->slots + (size_t)ring->slot_size *
-                                                           (ring->cons & (ring->count - 1)));
+    const uint32_t *slot = xenpv_ring_next_in(ring);
     uint32_t *words = (uint32_t *)to;
 
     for (uint32_t i = 0; i < bytes / 4; i++)
         words[i] = xenpv_load(&slot[i]);
-    ring->cons++;
 }
 
 /* Copies a private image into the slot at this end's producer index; not yet seen by the other end.
  */
 static inline void xenpv_ring_put(struct xenpv_ring *ring, const void *from, uint32_t bytes)
 {
-    uint32_t *slot = (uint32_t *)(void *)(ring->slots + (size_t)ring->slot_size *
-                                                            (ring->prod & (ring->count - 1)));
+    uint32_t *slot = xenpv_ring_next_out(ring);
     const uint32_t *words = (const uint32_t *)from;
 
     for (uint32_t i = 0; i < bytes / 4; i++)
         xenpv_store(&slot[i], words[i]);
-    ring->prod++;
 }
 
 /*

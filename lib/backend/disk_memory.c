@@ -24,6 +24,13 @@ static int flush_memory(void *ctx)
     return XENPV_OK;
 }
 
+static int discard_memory(void *ctx, uint64_t offset, uint64_t length, bool secure)
+{
+    (void)secure; /* what is overwritten here cannot be recovered */
+    memset(((struct memory_disk *)ctx)->bytes + offset, 0, (size_t)length);
+    return XENPV_OK;
+}
+
 static void close_memory(void *ctx)
 {
     struct memory_disk *disk = ctx;
@@ -53,9 +60,12 @@ int xenpv_disk_memory(const struct xenpv_allocator *allocator, uint64_t bytes,
     *out = (struct xenpv_disk){.ctx = disk,
                                .bytes = bytes,
                                .sector_size = 512,
+                               .barrier = true,
+                               .discard_secure = true,
                                .read = read_memory,
                                .write = write_memory,
                                .flush = flush_memory,
+                               .discard = discard_memory,
                                .close = close_memory};
     return XENPV_OK;
 }

@@ -1,59 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 #include "arena.h"
 
-size_t arena_size(uint32_t pages)
+void arena_init(struct arena *arena, const struct xenpv_port *port, uint32_t *refs)
 {
-    return (size_t)pages * 2 * sizeof(uint32_t);
+    *arena = (struct arena){.port = port, .region = {.refs = refs}};
 }
 
-void arena_init(struct arena *arena, const struct xenpv_port *port, uint32_t pages, void *memory)
-{
-    uint32_t *words = memory;
-
-    *arena = (struct arena){.port = port,
-                            .region = {.pages = pages, .refs = words},
-                            .next = words + pages,
-                            .free = ARENA_NONE};
-}
-
-int arena_share(struct arena *arena, uint16_t domid)
+int arena_share(struct arena *arena, uint32_t pages, uint16_t domid)
 {
     const struct xenpv_port *port = arena->port;
-    int error = port->grant->share(port->ctx, domid, &arena->region);
+    int error;
 
-    if (error)
-        return error;
-    arena->live = true;
-    arena->free = 0;
-    arena->available = arena->region.pages;
-    for (uint32_t page = 0; page < arena->region.pages; page++)
-        arena->next[page] = page + 1 < arena->region.pages ? page + 1 : ARENA_NONE;
-    return XENPV_OK;
-}
-
-uint32_t arena_take(struct arena *arena)
-{
-    uint32_t page = arena->free;
-
-    if (page != ARENA_NONE) {
-        arena->free = arena->next[page];
-        arena->available--;
-    }
-    return page;
-}
-
-void arena_give(struct arena *arena, uint32_t page)
-{
-    arena->next[page] = arena->free;
-    arena->free = page;
-    arena->available++;
+    arena->region.pages = pages;
+    error = port->grant->share(port->ctx, domid, &arena->region);
+    arena->live = error == XENPV_OK;
+    return error;
 }
 
 static void drop(struct arena *arena)
 {
     arena->live = false;
-    arena->free = ARENA_NONE;
-    arena->available = 0;
     arena->region.memory = NULL;
 }
 
@@ -61,11 +27,8 @@ int arena_end(struct arena *arena)
 {
     const struct xenpv_port *port = arena->port;
 
-    if (arena->live) {
-        int answer = port->grant->end(port->ctx, &arena->region);
-        if (answer == XENPV_EBUSY)
-            return answer;
-    }
+    if (arena->live && port->grant->end(port->ctx, &arena->region) == XENPV_EBUSY)
+        return XENPV_EBUSY;
     drop(arena);
     return XENPV_OK;
 }
@@ -81,4 +44,12 @@ void arena_abandon(struct arena *arena, bool suspended)
     else if (arena_end(arena) != XENPV_OK)
         arena->abandoned += arena->region.pages;
     drop(arena);
+}
+
+void pool_fill(struct pool *pool, uint32_t first, uint32_t end)
+{
+    pool->free = first < end ? first : ARENA_NONE;
+    pool->available = end - first;
+    for (uint32_t page = first; page < end; page++)
+        pool->next[page] = page + 1 < end ? page + 1 : ARENA_NONE;
 }

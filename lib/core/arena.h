@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The grant ledger of one device: pages shared with one peer domain, made in one go and reused,
- * since granting is slow where it is possible at all (Linux gntalloc, xeniface). Pages are
- * numbered; a page is free or taken, and a taken page whose request was given up is simply never
- * given back: it stays out of use until access to the whole arena has ended.
+ * The grant ledger: pages shared with one peer domain, made in one go and reused, since granting is
+ * slow where it is possible at all (Linux gntalloc, xeniface). A pool hands them out one by one; a
+ * page whose request was given up is simply never given back: it stays out of use until access to
+ * the whole arena has ended.
  */
 #ifndef XENPV_ARENA_H
 #define XENPV_ARENA_H
@@ -15,23 +15,14 @@
 struct arena {
     const struct xenpv_port *port;
     struct xenpv_grant_region region;
-    uint32_t *next;     /* free list through the pages */
-    uint32_t free;      /* its first page */
-    uint32_t available; /* how many pages are on it */
-    uint32_t abandoned; /* pages of earlier arenas that the peer never returned */
+    uint32_t abandoned; /* pages of earlier regions that the peer never returned */
     bool live;
 };
 
-/* Bytes that arena_init needs beside the structure, at a multiple of 4. */
-size_t arena_size(uint32_t pages);
-void arena_init(struct arena *arena, const struct xenpv_port *port, uint32_t pages, void *memory);
+void arena_init(struct arena *arena, const struct xenpv_port *port, uint32_t *refs);
 
-/* Shares all pages, zeroed, with a domain. XENPV_ENOGRANT, XENPV_ENOMEM, XENPV_EACCES. */
-int arena_share(struct arena *arena, uint16_t domid);
-
-/* A free page's number, or ARENA_NONE. */
-uint32_t arena_take(struct arena *arena);
-void arena_give(struct arena *arena, uint32_t page);
+/* Shares so many pages, zeroed, with a domain. XENPV_ENOGRANT, XENPV_ENOMEM, XENPV_EACCES. */
+int arena_share(struct arena *arena, uint32_t pages, uint16_t domid);
 
 static inline uint8_t *arena_memory(const struct arena *arena, uint32_t page)
 {
@@ -49,5 +40,38 @@ int arena_end(struct arena *arena);
 
 /* Gives up on ending access: the pages are never used again. `suspended`: they are ours again. */
 void arena_abandon(struct arena *arena, bool suspended);
+
+/* The free pages of an arena, last in, first out: those are the ones in the caches, ours and those
+ * of a backend that keeps grants mapped. Pages taken together are a chain through `next`. */
+struct pool {
+    uint32_t *next;
+    uint32_t free;      /* the first free page */
+    uint32_t available; /* how many there are */
+};
+
+/* All pages from `first` up to `end` become free. */
+void pool_fill(struct pool *pool, uint32_t first, uint32_t end);
+
+/* Takes a chain of `count` pages, 1 or more and no more than are available: the first page; the
+ * last is put into `last`. */
+static inline uint32_t pool_take(struct pool *pool, uint32_t count, uint32_t *last)
+{
+    uint32_t first = pool->free, page = first;
+
+    pool->available -= count;
+    while (--count)
+        page = pool->next[page];
+    pool->free = pool->next[page];
+    *last = page;
+    return first;
+}
+
+/* Gives a chain back. */
+static inline void pool_give(struct pool *pool, uint32_t first, uint32_t last, uint32_t count)
+{
+    pool->next[last] = pool->free;
+    pool->free = first;
+    pool->available += count;
+}
 
 #endif

@@ -1,217 +1,209 @@
 /* SPDX-License-Identifier: MIT */
-/* The block frontend's control side: what it asks of the backend, and what it answers. */
+/* The block frontend: what the bus, and the program's control thread, ask of it. */
 #include "blk_device.h"
-#include "bus_jobs.h"
-#include "check.h"
-
-#define LARGEST_SECTOR   32768u
-#define LARGEST_PHYSICAL (1u << 30)
-#define LARGEST_DISK     (UINT64_C(1) << 63)
-
-/* ---- keys: blkif.h, "Backend XenBus Nodes" and "Frontend XenBus Nodes" ----------------------- */
-
-#define NUMBER(name, fallback, min, max)                                                           \
-    {                                                                                              \
-        name, XENPV_KEY_NUMBER, false, fallback, min, max                                          \
-    }
-#define FLAG(name) NUMBER(name, 0, 0, 1)
-
-enum {
-    OWN_DEVICE_TYPE,
-    OWN_NOTHING = OWN_DEVICE_TYPE, /* in `features`: the frontend writes no key for this one */
-    OWN_RING_ORDER,
-    OWN_RING_PAGES,
-    OWN_QUEUES,
-    OWN_PERSISTENT,
-    OWN_COUNT
-};
-static const struct xenpv_key own_keys[] = {
-    [OWN_DEVICE_TYPE] = {"device-type", XENPV_KEY_TEXT, false, 0, 0, 0},
-    [OWN_RING_ORDER] = NUMBER("ring-page-order", 0, 0, UINT32_MAX),
-    [OWN_RING_PAGES] = NUMBER("num-ring-pages", 1, 0, UINT32_MAX),
-    [OWN_QUEUES] = NUMBER("multi-queue-num-queues", 1, 0, UINT32_MAX),
-    [OWN_PERSISTENT] = FLAG("feature-persistent"),
-};
-
-/* Published before the backend's state 2. */
-enum { OFFER_RING_ORDER, OFFER_RING_PAGES, OFFER_QUEUES, OFFER_INDIRECT, OFFER_COUNT };
-static const struct xenpv_key offer_keys[] = {
-    [OFFER_RING_ORDER] = NUMBER("max-ring-page-order", 0, 0, 20),
-    [OFFER_RING_PAGES] = NUMBER("max-ring-pages", 1, 1, 1u << 20),
-    [OFFER_QUEUES] = NUMBER("multi-queue-max-queues", 1, 1, UINT32_MAX),
-    [OFFER_INDIRECT] = NUMBER("feature-max-indirect-segments", 0, 0, UINT32_MAX),
-};
-
-/* Published before the backend's state 4; Linux blkback writes the features only then. */
-enum {
-    ANSWER_SECTORS,
-    ANSWER_SECTOR_SIZE,
-    ANSWER_PHYSICAL,
-    ANSWER_INFO,
-    ANSWER_FLUSH,
-    ANSWER_BARRIER,
-    ANSWER_DISCARD,
-    ANSWER_PERSISTENT,
-    ANSWER_DISCARD_GRANULARITY,
-    ANSWER_DISCARD_ALIGNMENT,
-    ANSWER_DISCARD_SECURE,
-    ANSWER_COUNT
-};
-static const struct xenpv_key answer_keys[] = {
-    [ANSWER_SECTORS] = {"sectors", XENPV_KEY_NUMBER, true, 0, 0, UINT64_MAX},
-    [ANSWER_SECTOR_SIZE] = NUMBER("sector-size", 512, 0, UINT64_MAX),
-    [ANSWER_PHYSICAL] = NUMBER("physical-sector-size", 0, 0, UINT64_MAX),
-    [ANSWER_INFO] = NUMBER("info", 0, 0, UINT32_MAX),
-    [ANSWER_FLUSH] = FLAG("feature-flush-cache"),
-    [ANSWER_BARRIER] = FLAG("feature-barrier"),
-    [ANSWER_DISCARD] = FLAG("feature-discard"),
-    [ANSWER_PERSISTENT] = FLAG("feature-persistent"),
-    [ANSWER_DISCARD_GRANULARITY] = NUMBER("discard-granularity", 0, 0, UINT32_MAX),
-    [ANSWER_DISCARD_ALIGNMENT] = NUMBER("discard-alignment", 0, 0, UINT32_MAX),
-    [ANSWER_DISCARD_SECURE] = FLAG("discard-secure"),
-};
-
-static const char *const written_keys[] = {"ring-ref", "event-channel", "protocol", NULL};
-
-/* With these a backend would look for queue-N/ and ring-refN, or expect writable grants to stay. */
-static const char *const foreign_keys[] = {"multi-queue-num-queues", "ring-page-order",
-                                           "num-ring-pages", "feature-persistent", NULL};
-
-struct xenpv_blk {
-    struct xenpv_bus bus;
-    struct xenpv_blk_info info;
-    struct xenpv_key_value own[OWN_COUNT], offer[OFFER_COUNT], answer[ANSWER_COUNT];
-    struct xenpv_blkq queue;
-    bool opened; /* the queue was handed to its thread */
-};
-
-/* ---- judging the disk ------------------------------------------------------------------------ */
-
-static const struct xenpv_key_value *answer(const struct xenpv_blk *blk, uint32_t key)
-{
-    return xenpv_bus_value(&blk->bus, XENPV_ASK_ANSWER, key);
-}
-
-static bool power_of_two(uint64_t n)
-{
-    return n && (n & (n - 1)) == 0;
-}
-
-/* The check that the properties fail, or XENPV_CHECK_NONE; `key` is the one concerned. */
-static uint32_t judge(const struct xenpv_blk *blk, uint32_t *key)
-{
-    uint64_t sectors = answer(blk, ANSWER_SECTORS)->number;
-    uint64_t size = answer(blk, ANSWER_SECTOR_SIZE)->number;
-    uint64_t physical = answer(blk, ANSWER_PHYSICAL)->number;
-    bool readable = answer(blk, ANSWER_SECTOR_SIZE)->status != XENPV_KEY_JUNK;
-    bool has_physical = answer(blk, ANSWER_PHYSICAL)->status == XENPV_KEY_GOOD;
-
-    *key = ANSWER_SECTOR_SIZE;
-    if (!XENPV_CHECK(SECTOR_SIZE, readable && power_of_two(size) && size >= XENPV_BLKIF_SECTOR &&
-                                      size <= LARGEST_SECTOR))
-        return XENPV_CHECK_SECTOR_SIZE;
-    *key = ANSWER_SECTORS;
-    if (!XENPV_CHECK(SECTORS, sectors <= LARGEST_DISK / XENPV_BLKIF_SECTOR))
-        return XENPV_CHECK_SECTORS;
-    *key = ANSWER_PHYSICAL;
-    if (!XENPV_CHECK(PHYS_SECTOR, !has_physical || (power_of_two(physical) && physical >= size &&
-                                                    physical <= LARGEST_PHYSICAL)))
-        return XENPV_CHECK_PHYS_SECTOR;
-    return XENPV_CHECK_NONE;
-}
-
-/* Takes what was published, as far as it makes sense. */
-static void take_info(const struct xenpv_blk *blk, struct xenpv_blk_info *info)
-{
-    uint64_t size = answer(blk, ANSWER_SECTOR_SIZE)->number;
-    uint64_t physical = answer(blk, ANSWER_PHYSICAL)->number;
-    uint64_t flags = answer(blk, ANSWER_INFO)->number;
-    uint64_t sectors = answer(blk, ANSWER_SECTORS)->number;
-
-    info->sector_size = (uint32_t)size;
-    info->physical_sector_size = (uint32_t)(physical ? physical : size);
-    info->bytes = sectors <= LARGEST_DISK / XENPV_BLKIF_SECTOR ? sectors * XENPV_BLKIF_SECTOR : 0;
-    if (power_of_two(size))
-        info->bytes &= ~(size - 1);
-    info->cdrom = (flags & XENPV_VDISK_CDROM) != 0;
-    info->removable = (flags & XENPV_VDISK_REMOVABLE) != 0;
-    info->readonly = (flags & XENPV_VDISK_READONLY) != 0;
-    info->can_flush = answer(blk, ANSWER_FLUSH)->number != 0;
-}
-
-/* Fails the device if the properties make no sense. */
-static int judge_properties(struct xenpv_blk *blk)
-{
-    uint32_t key, check = judge(blk, &key);
-    struct xenpv_detail detail = {.error = XENPV_EBROKEN,
-                                  .check = check,
-                                  .step = "reading the disk's properties",
-                                  .expected = xenpv_check_text(check)};
-
-    if (check == XENPV_CHECK_NONE)
-        return XENPV_OK;
-    bus_describe_key(&detail, blk->bus.peer_path, answer_keys[key].name);
-    memcpy(detail.found, answer(blk, key)->text, XENPV_KEY_TEXT_MAX);
-    xenpv_bus_fail(&blk->bus, &detail);
-    return XENPV_EBROKEN;
-}
 
 /* ---- what the bus calls ---------------------------------------------------------------------- */
+
+#define NAME  24u
+#define ALONE UINT32_MAX /* for a number that is left away */
+
+static uint32_t add_text(char name[NAME], uint32_t at, const char *text)
+{
+    while (*text && at < NAME - 1)
+        name[at++] = *text++;
+    name[at] = '\0';
+    return at;
+}
+
+static uint32_t add_number(char name[NAME], uint32_t at, uint32_t number)
+{
+    char digits[21];
+
+    xenpv_format_number(number, digits);
+    return number == ALONE ? at : add_text(name, at, digits);
+}
+
+/* "queue-12/ring-ref3" */
+static void key_name(char name[NAME], uint32_t queue, const char *key, uint32_t page)
+{
+    uint32_t at = 0;
+
+    if (queue != ALONE) {
+        at = add_number(name, add_text(name, 0, "queue-"), queue);
+        at = add_text(name, at, *key ? "/" : "");
+    }
+    add_number(name, add_text(name, at, key), page);
+}
+
+/* Everything that we, or an owner before us, may have written into the frontend's directory. */
+static void on_clean(void *owner)
+{
+    static const char *const keys[] = {
+        "ring-ref",       "event-channel",          "protocol",           "ring-page-order",
+        "num-ring-pages", "multi-queue-num-queues", "feature-persistent",
+    };
+    struct xenpv_blk *blk = owner;
+    char name[NAME];
+
+    for (uint32_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+        xenpv_bus_remove(&blk->bus, keys[i]);
+    for (uint32_t i = 0; i < 1u << blk->config.ring_order; i++) {
+        key_name(name, ALONE, "ring-ref", i);
+        xenpv_bus_remove(&blk->bus, name);
+    }
+    for (uint32_t i = 0; i < blk->config.queues; i++) {
+        key_name(name, i, "", ALONE);
+        xenpv_bus_remove(&blk->bus, name);
+    }
+}
+
+/* Rows of the bus for all of on_clean and on_publish. */
+static uint32_t bus_room(const struct xenpv_blk_config *config)
+{
+    uint32_t pages = 1u << config->ring_order;
+    uint32_t clean = 7 + pages + config->queues;
+    uint32_t put = 5 + config->queues * (pages + 1);
+    uint32_t room = clean + put;
+
+    return (room > ANSWER_COUNT ? room : ANSWER_COUNT) + XENPV_BUS_ROWS;
+}
+
+static int put_queue(struct xenpv_blk *blk, const struct xenpv_blkq *q, uint32_t queue)
+{
+    uint32_t order = blk_ring_order(blk);
+    char name[NAME];
+    int error = XENPV_OK;
+
+    for (uint32_t page = 0; page < 1u << order && error == XENPV_OK; page++) {
+        key_name(name, queue, "ring-ref", order ? page : ALONE);
+        error = xenpv_bus_put_number(&blk->bus, name, arena_ref(&q->arena, page));
+    }
+    key_name(name, queue, "event-channel", ALONE);
+    return error ? error : xenpv_bus_put_number(&blk->bus, name, q->event_port);
+}
+
+/* The keys that are there only for what is used; both ways of naming a large ring. */
+static int put_features(struct xenpv_blk *blk)
+{
+    uint32_t order = blk_ring_order(blk), queues = blk->queues;
+    bool persistent = !(blk->config.without & XENPV_BLK_PERSISTENT) && !blk_owns_memory(blk);
+    const struct {
+        const char *name;
+        bool used;
+        uint32_t number;
+    } table[] = {
+        {"multi-queue-num-queues", queues > 1, queues},
+        {"ring-page-order", order > 0, order},
+        {"num-ring-pages", order > 0, 1u << order},
+        {"feature-persistent", persistent, 1},
+    };
+    int error = XENPV_OK;
+
+    for (uint32_t i = 0; i < sizeof(table) / sizeof(table[0]) && error == XENPV_OK; i++) {
+        if (table[i].used)
+            error = xenpv_bus_put_number(&blk->bus, table[i].name, table[i].number);
+    }
+    return error;
+}
+
+/* What a backend turned out not to know says nothing of the next one. */
+static void forget_refusals(struct xenpv_blk *blk)
+{
+    for (uint32_t i = 0; i < blk->config.queues; i++)
+        xenpv_store(&blk->queue[i].refused, 0);
+}
+
+/* As many as the backend takes; but a queue whose end of before nobody has been told is no use. */
+static uint32_t choose_queues(struct xenpv_blk *blk)
+{
+    uint32_t most = blk_queues(blk);
+
+    blk->queues = 0;
+    while (blk->queues < most && blkq_is_free(&blk->queue[blk->queues]))
+        blk->queues++;
+    return blk->queues;
+}
 
 static int on_publish(void *owner)
 {
     struct xenpv_blk *blk = owner;
-    struct xenpv_blkq *q = &blk->queue;
-    int error = blkq_share(q, blk->bus.peer_domid);
+    uint32_t queues = choose_queues(blk);
+    int error = queues ? put_features(blk) : XENPV_EBUSY;
 
     blk->opened = false;
-    if (error)
-        return error;
-    error = xenpv_bus_put_number(&blk->bus, "ring-ref", arena_ref(&q->arena, 0));
-    if (error == XENPV_OK)
-        error = xenpv_bus_put_number(&blk->bus, "event-channel", q->event_port);
-    if (error == XENPV_OK)
-        error = xenpv_bus_put_text(&blk->bus, "protocol", xenpv_abi_name(q->abi));
-    return error;
+    forget_refusals(blk);
+    for (uint32_t i = 0; i < queues && error == XENPV_OK; i++) {
+        error = blkq_share(&blk->queue[i], blk_ring_order(blk), blk->bus.peer_domid);
+        if (error == XENPV_OK)
+            error = put_queue(blk, &blk->queue[i], queues > 1 ? i : ALONE);
+    }
+    return error ? error
+                 : xenpv_bus_put_text(&blk->bus, "protocol", xenpv_abi_name(blk->config.abi));
 }
 
 /* The answer has been read: at the first time, or once more since it may have changed. */
 static int on_answer(void *owner)
 {
     struct xenpv_blk *blk = owner;
-    int error = judge_properties(blk);
+    struct blk_properties properties;
+    uint32_t sector_size = blk->info.sector_size;
+    int error = blk_judge(blk);
 
-    if (error == XENPV_OK)
-        take_info(blk, &blk->info);
-    return error;
+    if (error)
+        return error;
+    blk_take_info(blk, &blk->info);
+    /* What is on its way was cut into the sectors of before: only the size may change under it. */
+    if (blk->opened && blk->info.sector_size != sector_size) {
+        blk->info.sector_size = sector_size;
+        blk->info.bytes &= ~((uint64_t)sector_size - 1);
+    }
+    blk_properties(blk, &properties);
+    for (uint32_t i = 0; i < blk->info.queues; i++)
+        blkq_tell(&blk->queue[i], &properties);
+    return XENPV_OK;
 }
 
-static bool on_quiesce(void *owner, bool drain)
+static bool on_quiesce(void *owner, enum xenpv_quiesce how)
 {
+    static const enum blk_stop stops[] = {[XENPV_QUIESCE_HOLD] = BLK_HOLD,
+                                          [XENPV_QUIESCE_DRAIN] = BLK_DRAIN,
+                                          [XENPV_QUIESCE_HALT] = BLK_HALT};
     struct xenpv_blk *blk = owner;
     int reason = blk->bus.detail.error ? blk->bus.detail.error : XENPV_EPEER;
+    bool stopped = true;
 
-    return blkq_stop(&blk->queue, drain ? BLK_DRAIN : BLK_HALT, reason);
+    for (uint32_t i = 0; i < blk->config.queues; i++)
+        stopped &= blkq_stop(&blk->queue[i], stops[how], reason);
+    return stopped;
 }
 
 static int on_release(void *owner)
 {
-    return blkq_release(&((struct xenpv_blk *)owner)->queue);
+    struct xenpv_blk *blk = owner;
+    int error = XENPV_OK;
+
+    for (uint32_t i = 0; i < blk->config.queues; i++) {
+        if (blkq_release(&blk->queue[i], blk->bus.recovering) != XENPV_OK)
+            error = XENPV_EBUSY;
+    }
+    return error;
 }
 
 static void on_abandon(void *owner, bool suspended)
 {
-    blkq_abandon(&((struct xenpv_blk *)owner)->queue, suspended);
+    struct xenpv_blk *blk = owner;
+
+    for (uint32_t i = 0; i < blk->config.queues; i++)
+        blkq_abandon(&blk->queue[i], suspended, blk->bus.recovering);
 }
 
 static const struct xenpv_bus_driver driver = {
     .role = XENPV_FRONTEND,
     .published_state = XENPV_STATE_INITIALISED,
-    .ask = {[XENPV_ASK_OWN] = {own_keys, OWN_COUNT},
-            [XENPV_ASK_OFFER] = {offer_keys, OFFER_COUNT},
-            [XENPV_ASK_ANSWER] = {answer_keys, ANSWER_COUNT}},
-    .own_keys = written_keys,
-    .foreign_keys = foreign_keys,
+    .ask = {[XENPV_ASK_OWN] = {blk_own_keys, OWN_COUNT},
+            [XENPV_ASK_OFFER] = {blk_offer_keys, OFFER_COUNT},
+            [XENPV_ASK_ANSWER] = {blk_answer_keys, ANSWER_COUNT}},
+    .clean = on_clean,
     .publish = on_publish,
     .connect = on_answer,
     .changed = on_answer,
@@ -228,66 +220,119 @@ void xenpv_blk_config_init(struct xenpv_blk_config *config, const struct xenpv_p
     *config = (struct xenpv_blk_config){.size = sizeof(*config),
                                         .port = port,
                                         .path = path,
-                                        .operations = BLK_SLOTS_MAX,
-                                        .buffer_pages = BLK_SLOTS_MAX * XENPV_BLKIF_SEGMENTS,
+                                        .queues = 1,
+                                        .segments = 64,
+                                        .operations = 32,
+                                        .buffer_pages = 352,
                                         .connect_ms = 30000,
                                         .close_ms = 5000,
+                                        .recover_ms = 30000,
                                         .abi = XENPV_ABI_NATIVE};
+}
+
+static bool within(uint32_t number, uint32_t least, uint32_t most)
+{
+    return number >= least && number <= most;
 }
 
 static bool valid(const struct xenpv_blk_config *config)
 {
     return config->size == sizeof(*config) && config->port && config->path &&
-           config->operations >= 1 && config->operations <= 4096 &&
-           config->buffer_pages >= XENPV_BLKIF_SEGMENTS && config->buffer_pages <= 65536 &&
-           (uint32_t)config->abi < XENPV_ABI_COUNT;
+           within(config->queues, 1, BLK_QUEUES_MAX) &&
+           within(config->ring_order, 0, BLK_RING_ORDER_MAX) &&
+           within(config->segments, 1, BLK_SEGMENTS_MAX) && within(config->operations, 1, 4096) &&
+           within(config->buffer_pages, XENPV_BLKIF_SEGMENTS, 65536) &&
+           within(config->shared_pages, 0, 65536) && !(config->poll && config->own_memory) &&
+           config->without >> XENPV_BLK_FEATURES == 0 &&
+           (uint32_t)config->units < XENPV_UNITS_COUNT && (uint32_t)config->abi < XENPV_ABI_COUNT;
 }
 
-static size_t device_size(void)
+/* What stands where in a device's memory. */
+struct layout {
+    size_t queues, ops, rows, queue_memory, end;
+};
+
+static size_t aligned(size_t bytes)
 {
-    return (sizeof(struct xenpv_blk) + 15) & ~(size_t)15;
+    return (bytes + 15) & ~(size_t)15;
+}
+
+static struct layout lay_out(const struct xenpv_blk_config *config)
+{
+    uint32_t room = bus_room(config);
+    struct layout layout = {.queues = aligned(sizeof(struct xenpv_blk))};
+
+    layout.ops = aligned(layout.queues + config->queues * sizeof(struct xenpv_blkq));
+    layout.rows = aligned(layout.ops + room * sizeof(struct xenpv_store_op));
+    layout.queue_memory = aligned(layout.rows + room * sizeof(struct xenpv_bus_row));
+    layout.end = layout.queue_memory + config->queues * blkq_memory(config);
+    return layout;
 }
 
 size_t xenpv_blk_size(const struct xenpv_blk_config *config)
 {
-    return valid(config) ? device_size() + blkq_memory(config) : 0;
+    return valid(config) ? lay_out(config).end : 0;
 }
 
 int xenpv_blk_init(void *memory, const struct xenpv_blk_config *config, struct xenpv_blk **out)
 {
     struct xenpv_blk *blk = memory;
+    uint8_t *base = memory;
     struct xenpv_bus_config bus;
+    struct layout layout;
 
     if (!valid(config))
         return XENPV_EINVAL;
+    layout = lay_out(config);
     memset(blk, 0, sizeof(*blk));
-    bus = (struct xenpv_bus_config){.port = config->port,
-                                    .driver = &driver,
-                                    .owner = blk,
-                                    .path = config->path,
-                                    .values = {blk->own, blk->offer, blk->answer},
-                                    .connect_ms = config->connect_ms,
-                                    .close_ms = config->close_ms};
-    blkq_init(&blk->queue, config, (uint8_t *)memory + device_size());
+    blk->config = *config;
+    blk->queue = (struct xenpv_blkq *)(void *)(base + layout.queues);
+    blk->answer[ANSWER_SERIAL].bytes = blk->pages[0];
+    blk->answer[ANSWER_DESIGNATOR].bytes = blk->pages[1];
+    blk->answer[ANSWER_SERIAL].capacity = blk->answer[ANSWER_DESIGNATOR].capacity = BLK_PAGE_TEXT;
+    for (uint32_t i = 0; i < config->queues; i++)
+        blkq_init(&blk->queue[i], config, i, base + layout.queue_memory + i * blkq_memory(config));
+    bus = (struct xenpv_bus_config){
+        .port = config->port,
+        .driver = &driver,
+        .owner = blk,
+        .path = config->path,
+        .values = {blk->own, blk->offer, blk->answer},
+        .connect_ms = config->connect_ms,
+        .close_ms = config->close_ms,
+        .recover_ms = config->recover_ms,
+        .ops = (struct xenpv_store_op *)(void *)(base + layout.ops),
+        .rows = (struct xenpv_bus_row *)(void *)(base + layout.rows),
+        .room = bus_room(config),
+    };
     *out = blk;
     return xenpv_bus_init(&blk->bus, &bus);
 }
 
 int xenpv_blk_connect(struct xenpv_blk *blk, uint64_t now)
 {
-    const struct xenpv_port *port = blk->bus.config.port;
+    const struct xenpv_port *port = blk->config.port;
+    int error;
 
     if (!port->grant || !port->event)
         return XENPV_ENOTSUP;
-    if (!xenpv_load_acquire(&blk->queue.parked))
-        return XENPV_EBUSY;
-    xenpv_store(&blk->queue.broken, 0);
-    return xenpv_bus_start(&blk->bus, XENPV_GOAL_CONNECT, now);
+    for (uint32_t i = 0; i < blk->config.queues; i++) {
+        if (!blkq_is(&blk->queue[i], BLK_PARKED))
+            return XENPV_EBUSY;
+    }
+    error = xenpv_bus_start(&blk->bus, XENPV_GOAL_CONNECT, now);
+    for (uint32_t i = 0; i < blk->config.queues && error == XENPV_OK; i++)
+        xenpv_store(&blk->queue[i].broken, 0);
+    return error;
 }
 
 int xenpv_blk_inspect(struct xenpv_blk *blk, uint64_t now)
 {
-    return xenpv_bus_start(&blk->bus, XENPV_GOAL_INSPECT, now);
+    int error = xenpv_bus_start(&blk->bus, XENPV_GOAL_INSPECT, now);
+
+    if (error == XENPV_OK)
+        forget_refusals(blk);
+    return error;
 }
 
 void xenpv_blk_close(struct xenpv_blk *blk, uint64_t now)
@@ -296,35 +341,48 @@ void xenpv_blk_close(struct xenpv_blk *blk, uint64_t now)
 }
 
 /* A queue that met a violation has stopped by itself; the device closes over it. */
-static void fail_if_broken(struct xenpv_blk *blk)
+static void fail_if_broken(struct xenpv_blk *blk, uint32_t queue)
 {
-    const struct blk_violation *violation = &blk->queue.violation;
+    struct xenpv_blkq *q = &blk->queue[queue];
     char number[21];
 
-    if (xenpv_load_acquire(&blk->queue.broken) == 0 || blk->bus.phase == XENPV_BUS_DONE)
+    if (xenpv_load_acquire(&q->broken) == 0 || blk->bus.phase == XENPV_BUS_DONE)
         return;
     struct xenpv_detail detail = {.error = XENPV_EBROKEN,
-                                  .check = violation->check,
-                                  .index = violation->index,
-                                  .value = violation->value,
+                                  .check = q->violation.check,
+                                  .queue = queue,
+                                  .index = q->violation.index,
+                                  .value = q->violation.value,
                                   .step = "taking a response from the ring",
-                                  .expected = xenpv_check_text(violation->check)};
-    uint32_t length = xenpv_format_number(violation->value, number);
+                                  .expected = xenpv_check_text(q->violation.check)};
+    uint32_t length = xenpv_format_number(q->violation.value, number);
     xenpv_printable(detail.found, sizeof(detail.found), number, length);
     xenpv_bus_fail(&blk->bus, &detail);
-    xenpv_store(&blk->queue.broken, 0);
+    xenpv_store(&q->broken, 0);
+}
+
+/* A backend that returned may take fewer queues than before: the others end. */
+static void open_queues(struct xenpv_blk *blk)
+{
+    for (uint32_t i = 0; i < blk->config.queues; i++) {
+        if (i < blk->info.queues)
+            blkq_open(&blk->queue[i]);
+        else
+            blkq_stop(&blk->queue[i], BLK_HALT, XENPV_EPEER);
+    }
 }
 
 enum xenpv_blk_state xenpv_blk_step(struct xenpv_blk *blk, uint64_t now)
 {
     enum xenpv_blk_state state;
 
-    fail_if_broken(blk);
+    for (uint32_t i = 0; i < blk->config.queues; i++)
+        fail_if_broken(blk, i);
     xenpv_bus_step(&blk->bus, now);
     state = xenpv_blk_state(blk);
-    /* Only a queue whose user has been told of it has anybody to park it. */
+    /* Only queues whose user has been told of them have anybody to park them. */
     if (state == XENPV_BLK_CONNECTED && !blk->opened) {
-        blkq_open(&blk->queue, &blk->info);
+        open_queues(blk);
         blk->opened = true;
     }
     return state;
@@ -345,6 +403,8 @@ enum xenpv_blk_state xenpv_blk_state(const struct xenpv_blk *blk)
         return bus->detail.error ? XENPV_BLK_FAILED : XENPV_BLK_CLOSED;
     if (bus->goal == XENPV_GOAL_CLOSE || bus->detail.error)
         return XENPV_BLK_CLOSING;
+    if (bus->recovering)
+        return XENPV_BLK_RECOVERING;
     return bus->phase == XENPV_BUS_CONNECTED ? XENPV_BLK_CONNECTED : XENPV_BLK_CONNECTING;
 }
 
@@ -355,7 +415,11 @@ const struct xenpv_detail *xenpv_blk_detail(const struct xenpv_blk *blk)
 
 uint32_t xenpv_blk_abandoned(const struct xenpv_blk *blk)
 {
-    return blk->queue.arena.abandoned;
+    uint32_t pages = 0;
+
+    for (uint32_t i = 0; i < blk->config.queues; i++)
+        pages += blkq_abandoned(&blk->queue[i]);
+    return pages;
 }
 
 void xenpv_blk_info(const struct xenpv_blk *blk, struct xenpv_blk_info *info)
@@ -364,67 +428,26 @@ void xenpv_blk_info(const struct xenpv_blk *blk, struct xenpv_blk_info *info)
 
     *info = blk->info;
     if (bus->goal == XENPV_GOAL_INSPECT)
-        take_info(blk, info);
+        blk_take_info(blk, info);
+    for (uint32_t i = 0; i < blk->config.queues; i++)
+        info->features &= ~xenpv_load(&blk->queue[i].refused);
+    if (!(info->features & XENPV_BLK_INDIRECT) && info->segments > XENPV_BLKIF_SEGMENTS)
+        info->segments = XENPV_BLKIF_SEGMENTS;
+    info->can_flush = (info->features & (XENPV_BLK_FLUSH | XENPV_BLK_BARRIER)) != 0;
+    info->can_discard = (info->features & XENPV_BLK_DISCARD) != 0 && !info->readonly;
+    info->can_discard_secure =
+        info->can_discard && (info->features & XENPV_BLK_SECURE_DISCARD) != 0;
     info->backend_id = bus->peer_domid;
     info->frontend_state = bus->own_state;
     info->backend_state = bus->peer_state;
     info->frontend_path = bus->own_path;
     info->backend_path = bus->peer_path;
     info->device_type = xenpv_bus_value(bus, XENPV_ASK_OWN, OWN_DEVICE_TYPE)->text;
-}
-
-/* ---- what was negotiated --------------------------------------------------------------------- */
-
-#define ONE_PAGE   "this version uses a ring of one page"
-#define NO_DISCARD "this version sends no discards"
-
-static const struct {
-    uint8_t question, key;
-    uint8_t own; /* the frontend's key for it */
-    bool used;   /* the value offered is what we use */
-    uint8_t chosen;
-    const char *why;
-} features[XENPV_BLK_FEATURES] = {
-    {XENPV_ASK_OFFER, OFFER_RING_ORDER, OWN_RING_ORDER, false, 0, ONE_PAGE},
-    {XENPV_ASK_OFFER, OFFER_RING_PAGES, OWN_RING_PAGES, false, 1, ONE_PAGE},
-    {XENPV_ASK_OFFER, OFFER_QUEUES, OWN_QUEUES, false, 1, "this version uses one queue"},
-    {XENPV_ASK_OFFER, OFFER_INDIRECT, OWN_NOTHING, false, 0,
-     "this version sends no indirect requests"},
-    {XENPV_ASK_ANSWER, ANSWER_FLUSH, OWN_NOTHING, true, 0, ""},
-    {XENPV_ASK_ANSWER, ANSWER_BARRIER, OWN_NOTHING, false, 0,
-     "this version sends no barriers, only flushes"},
-    {XENPV_ASK_ANSWER, ANSWER_DISCARD, OWN_NOTHING, false, 0, NO_DISCARD},
-    {XENPV_ASK_ANSWER, ANSWER_DISCARD_GRANULARITY, OWN_NOTHING, false, 0, NO_DISCARD},
-    {XENPV_ASK_ANSWER, ANSWER_DISCARD_SECURE, OWN_NOTHING, false, 0, NO_DISCARD},
-    {XENPV_ASK_ANSWER, ANSWER_PERSISTENT, OWN_PERSISTENT, false, 0,
-     "this version does not announce it"},
-};
-
-uint32_t xenpv_blk_negotiation(const struct xenpv_blk *blk,
-                               struct xenpv_negotiation out[XENPV_BLK_FEATURES])
-{
-    for (uint32_t i = 0; i < XENPV_BLK_FEATURES; i++) {
-        enum xenpv_bus_question question = (enum xenpv_bus_question)features[i].question;
-        const struct xenpv_key_value *value = xenpv_bus_value(&blk->bus, question, features[i].key);
-        const char *asked = features[i].own == OWN_NOTHING
-                                ? ""
-                                : xenpv_bus_value(&blk->bus, XENPV_ASK_OWN, features[i].own)->text;
-        uint64_t chosen = features[i].used ? value->number : features[i].chosen;
-        bool all = value->status != XENPV_KEY_GOOD || value->number <= chosen;
-        bool later = question == XENPV_ASK_ANSWER && value->status == XENPV_KEY_ABSENT &&
-                     blk->bus.peer_state != XENPV_STATE_CONNECTED;
-
-        out[i] = (struct xenpv_negotiation){.key = driver.ask[question].keys[features[i].key].name,
-                                            .status = later ? XENPV_KEY_UNREAD : value->status,
-                                            .offered = value->text,
-                                            .asked = asked,
-                                            .chosen = chosen,
-                                            .why = all ? "" : features[i].why};
-    }
-    return XENPV_BLK_FEATURES;
+    if (!info->doubt)
+        info->doubt = "";
 }
 
 struct xenpv_blkq *xenpv_blk_queue(struct xenpv_blk *blk, uint32_t number)
 {
-    return number == 0 ? &blk->queue : NULL;
+    return number < blk->config.queues ? &blk->queue[number] : NULL;
 }

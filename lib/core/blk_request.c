@@ -1,44 +1,58 @@
 /* SPDX-License-Identifier: MIT */
 /* From operations to ring requests and back: chunks, bounce pages, partial sectors. */
 #include "blk_device.h"
+#include "blkif_words.h"
 
-/* Moves `bytes` between bounce memory and the caller's vector, and the cursor past them. */
-static void move(const struct blk_operation *operation, struct cursor *cursor, uint8_t *bounce,
-                 uint32_t bytes, bool to_bounce)
+/* ---- the caller's vector --------------------------------------------------------------------- */
+
+/* Moves `bytes` between a page of the pool and the caller's vector, and the cursor past them. */
+static void move(const struct blk_operation *operation, struct cursor *cursor, uint8_t *page,
+                 uint32_t bytes, bool to_page)
 {
     while (bytes) {
         const struct xenpv_iov *iov = &operation->iov[cursor->element];
-        size_t here = iov->length - cursor->at;
-        size_t part = here < bytes ? here : bytes;
+        size_t left = iov->length - cursor->at;
+        uint32_t part = left < bytes ? (uint32_t)left : bytes;
+        uint8_t *caller = (uint8_t *)iov->base + cursor->at;
 
-        if (part && to_bounce)
-            memcpy(bounce, (uint8_t *)iov->base + cursor->at, part);
-        else if (part)
-            memcpy((uint8_t *)iov->base + cursor->at, bounce, part);
-        bounce += part;
-        bytes -= (uint32_t)part;
+        if (to_page)
+            memcpy(page, caller, part);
+        else
+            memcpy(caller, page, part);
+        page += part;
+        bytes -= part;
         cursor->at += part;
-        if (cursor->at == iov->length)
+        if (part == left)
             *cursor = (struct cursor){cursor->element + 1, 0};
     }
 }
 
-/* The same over the pages of a slot, from byte `skip` of the chunk on. */
-static void move_chunk(struct xenpv_blkq *q, const struct blk_slot *slot, struct cursor *cursor,
-                       bool to_bounce)
+/* The first page of a slot's chain that holds data. */
+static uint32_t first_data_page(const struct xenpv_blkq *q, const struct blk_slot *slot)
 {
-    const struct blk_operation *operation = &q->operations[slot->operation];
-    uint32_t at = slot->skip, end = slot->skip + slot->bytes;
+    uint32_t page = slot->first;
 
-    while (at < end) {
-        uint32_t in_page = at % XENPV_PAGE_SIZE;
-        uint32_t part = XENPV_PAGE_SIZE - in_page;
+    for (uint32_t i = 0; i < slot->index_pages; i++)
+        page = q->pool.next[page];
+    return page;
+}
 
-        if (part > end - at)
-            part = end - at;
-        move(operation, cursor, arena_memory(&q->arena, slot->page[at / XENPV_PAGE_SIZE]) + in_page,
-             part, to_bounce);
-        at += part;
+/* Moves the caller's bytes of a chunk. */
+static void move_chunk(struct xenpv_blkq *q, const struct blk_slot *slot, struct cursor *cursor,
+                       bool to_page)
+{
+    const struct blk_operation *operation = slot->operation;
+    uint32_t page = first_data_page(q, slot), at = slot->skip, left = slot->bytes;
+
+    for (; at >= XENPV_PAGE_SIZE; at -= XENPV_PAGE_SIZE)
+        page = q->pool.next[page];
+    while (left) {
+        uint32_t part = XENPV_PAGE_SIZE - at < left ? XENPV_PAGE_SIZE - at : left;
+
+        move(operation, cursor, arena_memory(&q->arena, page) + at, part, to_page);
+        page = q->pool.next[page];
+        left -= part;
+        at = 0;
     }
 }
 
@@ -57,90 +71,267 @@ static void skip_cursor(const struct blk_operation *operation, struct cursor *cu
     }
 }
 
-/*
- * Chooses the next chunk. A read may be rounded outwards to sectors. A write sends whole sectors as
- * they are, and a sector of which it has only a part alone, so that no more is read back than must
- * be.
- */
-static void choose_chunk(const struct xenpv_blkq *q, const struct blk_operation *operation,
-                         struct blk_slot *slot)
+/* ---- choosing what goes into a request ------------------------------------------------------- */
+
+/* Pages of one request, as far as the backend knows large ones. */
+static inline uint32_t most_segments(const struct xenpv_blkq *q)
 {
-    uint64_t unit = q->unit, mask = unit - 1;
+    bool small = (xenpv_load(&q->refused) & XENPV_BLK_INDIRECT) != 0;
+
+    return small && q->p.segments > XENPV_BLKIF_SEGMENTS ? XENPV_BLKIF_SEGMENTS : q->p.segments;
+}
+
+/*
+ * A read may be rounded outwards to sectors. A write sends whole sectors as they are, and a sector
+ * of which it has only a part alone, so that no more is read back than must be.
+ */
+static inline void choose_bounced(const struct xenpv_blkq *q, const struct blk_operation *operation,
+                                  struct blk_slot *slot)
+{
+    uint64_t mask = q->p.unit - 1;
     uint64_t begin = operation->sent & ~mask;
-    uint64_t limit = BLK_CHUNK_MAX & ~mask;
+    uint64_t limit = (uint64_t)most_segments(q) * XENPV_PAGE_SIZE;
     uint64_t left = operation->end - begin;
     uint64_t length = (left + mask) & ~mask;
 
     slot->skip = (uint32_t)(operation->sent - begin);
-    slot->overlay = operation->op == XENPV_BLKIF_WRITE && (slot->skip || left < unit);
-    if (slot->overlay)
-        length = unit;
-    else if (operation->op == XENPV_BLKIF_WRITE)
-        length = left & ~mask;
+    slot->overlay = false;
+    if (operation->op == XENPV_BLKIF_WRITE) {
+        slot->overlay = slot->skip || left < q->p.unit;
+        length = slot->overlay ? q->p.unit : left & ~mask;
+    }
     if (length > limit)
-        length = limit;
-    slot->sector = begin / XENPV_BLKIF_SECTOR;
+        length = limit & ~mask;
+    slot->offset = begin;
     slot->length = (uint32_t)length;
     slot->bytes = (uint32_t)(length < left ? length : left) - slot->skip;
-    slot->op = slot->overlay ? XENPV_BLKIF_READ : operation->op;
+    slot->segments = (slot->length + XENPV_PAGE_SIZE - 1) / XENPV_PAGE_SIZE;
 }
 
-static bool take_pages(struct xenpv_blkq *q, struct blk_slot *slot)
+static void choose_shared(const struct xenpv_blkq *q, const struct blk_operation *operation,
+                          struct blk_slot *slot)
 {
-    slot->pages = (uint8_t)((slot->length + XENPV_PAGE_SIZE - 1) / XENPV_PAGE_SIZE);
-    if (q->arena.available < slot->pages)
+    uint64_t mask = q->p.unit - 1, left = operation->end - operation->sent;
+    uint64_t at = operation->at + (operation->sent - operation->offset);
+    uint32_t before = (uint32_t)at % XENPV_PAGE_SIZE;
+    uint64_t limit = ((uint64_t)most_segments(q) * XENPV_PAGE_SIZE - before) & ~mask;
+
+    slot->skip = before;
+    slot->overlay = false;
+    slot->offset = operation->sent;
+    slot->bytes = slot->length = (uint32_t)(left < limit ? left : limit);
+    slot->segments = (before + slot->length + XENPV_PAGE_SIZE - 1) / XENPV_PAGE_SIZE;
+}
+
+/* Takes the pages of a request from the pool: those of its index, then those of its data. */
+static inline bool take_pages(struct xenpv_blkq *q, struct blk_slot *slot, uint32_t data_pages)
+{
+    bool indirect = slot->segments > XENPV_BLKIF_SEGMENTS;
+
+    slot->index_pages =
+        indirect ? (uint8_t)((slot->segments + BLK_INDEX_ENTRIES - 1) / BLK_INDEX_ENTRIES) : 0;
+    slot->pages = slot->index_pages + data_pages;
+    if (q->pool.available < slot->pages)
         return false;
-    for (uint32_t i = 0; i < slot->pages; i++)
-        slot->page[i] = arena_take(&q->arena);
+    if (slot->pages)
+        slot->first = pool_take(&q->pool, slot->pages, &slot->last);
     return true;
 }
 
-static void put_on_ring(struct xenpv_blkq *q, uint32_t id)
+/* A backend that is not trusted finds nothing in a page but what is meant for it. */
+static void wipe(struct xenpv_blkq *q, const struct blk_slot *slot)
+{
+    uint32_t page = slot->first;
+
+    for (uint32_t i = 0; i < slot->pages; i++, page = q->pool.next[page])
+        memset(arena_memory(&q->arena, page), 0, XENPV_PAGE_SIZE);
+}
+
+static void give_pages(struct xenpv_blkq *q, struct blk_slot *slot)
+{
+    if (slot->pages)
+        pool_give(&q->pool, slot->first, slot->last, slot->pages);
+    slot->pages = 0;
+}
+
+/* ---- writing it on the ring ------------------------------------------------------------------ */
+
+static struct blk_walk first_segment(const struct xenpv_blkq *q, const struct blk_slot *slot)
+{
+    const struct blk_operation *operation = slot->operation;
+    uint64_t at = operation->at + (slot->offset - operation->offset);
+
+    if (operation->memory == BLK_SHARED)
+        return (struct blk_walk){
+            .page = (uint32_t)(at / XENPV_PAGE_SIZE), .at = slot->skip, .left = slot->length};
+    if (slot->runs)
+        return (struct blk_walk){.left = slot->length};
+    return (struct blk_walk){.page = first_data_page(q, slot), .left = slot->length};
+}
+
+/* Writes the segment of the walk's page, and goes on to the next. */
+static inline uint32_t *put_segment(const struct xenpv_blkq *q, const struct blk_slot *slot,
+                                    struct blk_walk *walk, uint32_t *to)
+{
+    uint32_t room = XENPV_PAGE_SIZE - walk->at;
+    uint32_t end = walk->at + (room < walk->left ? room : walk->left);
+    bool shared = slot->operation->memory == BLK_SHARED;
+    uint32_t ref =
+        shared ? arena_ref(&q->shared[q->turn], walk->page) : arena_ref(&q->arena, walk->page);
+
+    to =
+        blkif_put_segment(to, ref, walk->at >> q->p.segment_shift, (end >> q->p.segment_shift) - 1);
+    walk->left -= end - walk->at;
+    walk->page = shared ? walk->page + 1 : q->pool.next[walk->page];
+    walk->at = 0;
+    return to;
+}
+
+static inline void put_segments(const struct xenpv_blkq *q, uint32_t id, struct blk_walk *walk,
+                                uint32_t *to, uint32_t count)
 {
     const struct blk_slot *slot = &q->slots[id];
-    struct xenpv_blkif_request request = {
-        .op = slot->op, .nr_segments = slot->pages, .id = id, .sector = slot->sector};
-    _Alignas(8) uint8_t image[XENPV_BLKIF_SLOT_MAX];
-    uint32_t left = slot->length;
 
-    for (uint32_t i = 0; i < slot->pages; i++) {
-        uint32_t part = left < XENPV_PAGE_SIZE ? left : XENPV_PAGE_SIZE;
-        request.seg[i].ref = arena_ref(&q->arena, slot->page[i]);
-        request.seg[i].last = (uint8_t)(part / XENPV_BLKIF_SECTOR - 1);
-        left -= part;
-    }
-    xenpv_ring_put(&q->ring, image, xenpv_blkif_put_request(q->abi, &request, image));
-    q->slots[id].state = SLOT_FILLED;
-    q->filled[q->filled_slots++] = id;
+    if (slot->runs)
+        blk_own_put(q, id, walk, to, count);
+    else
+        while (count--)
+            to = put_segment(q, slot, walk, to);
 }
 
-bool blk_request_next(struct xenpv_blkq *q, uint32_t number)
+/* An index page may hold more than its segments, from an earlier use as a page of data: that has
+ * been to the backend, or come from it. */
+static void put_indirect(struct xenpv_blkq *q, struct blk_slot *slot, uint32_t id, uint32_t *to)
 {
-    struct blk_operation *operation = &q->operations[number];
+    struct blk_walk walk = first_segment(q, slot);
+    uint32_t refs[XENPV_BLKIF_INDIRECT_PAGES], page = slot->first, left = slot->segments;
 
-    if (q->free_slots == 0)
-        return false;
+    for (uint32_t i = 0; i < slot->index_pages; i++, page = q->pool.next[page]) {
+        uint32_t count = left < BLK_INDEX_ENTRIES ? left : BLK_INDEX_ENTRIES;
 
-    uint32_t id = q->free_slot[q->free_slots - 1];
-    struct blk_slot *slot = &q->slots[id];
-
-    *slot = (struct blk_slot){.operation = number, .op = operation->op};
-    if (operation->op != XENPV_BLKIF_FLUSH) {
-        choose_chunk(q, operation, slot);
-        if (!take_pages(q, slot))
-            return false;
-        slot->cursor = operation->cursor;
-        if (slot->op == XENPV_BLKIF_WRITE)
-            move_chunk(q, slot, &operation->cursor, true);
-        else
-            skip_cursor(operation, &operation->cursor, slot->bytes);
-        operation->sent += slot->bytes;
+        put_segments(q, id, &walk, (uint32_t *)(void *)arena_memory(&q->arena, page), count);
+        refs[i] = arena_ref(&q->arena, page);
+        left -= count;
     }
-    q->free_slots--;
-    operation->requests++;
-    put_on_ring(q, id);
+    to = blkif_put_head(q->pad, to, XENPV_BLKIF_INDIRECT, slot->op, slot->segments, id,
+                        slot->offset >> q->p.number_shift);
+    blkif_put_index(q->pad, to, 0, refs, slot->index_pages);
+    slot->op = XENPV_BLKIF_INDIRECT;
+}
+
+static inline void put_data(struct xenpv_blkq *q, struct blk_slot *slot, uint32_t id, uint32_t *to)
+{
+    to = blkif_put_head(q->pad, to, slot->op, slot->segments, 0, id,
+                        slot->offset >> q->p.number_shift);
+    if (slot->segments) {
+        struct blk_walk walk = first_segment(q, slot);
+        put_segments(q, id, &walk, to, slot->segments);
+    }
+}
+
+static void put_discard(struct xenpv_blkq *q, const struct blk_slot *slot, uint32_t id,
+                        uint32_t *to)
+{
+    const struct blk_operation *operation = slot->operation;
+
+    to = blkif_put_head(q->pad, to, XENPV_BLKIF_DISCARD, operation->secure, 0, id,
+                        slot->offset >> q->p.number_shift);
+    blkif_put64(to, slot->length >> q->p.number_shift);
+}
+
+static inline void put_on_ring(struct xenpv_blkq *q, uint32_t id)
+{
+    struct blk_slot *slot = &q->slots[id];
+    uint32_t *to;
+
+    slot->index = q->ring.prod;
+    to = xenpv_ring_next_out(&q->ring);
+
+    if (slot->segments > XENPV_BLKIF_SEGMENTS)
+        put_indirect(q, slot, id, to);
+    else if (slot->op == XENPV_BLKIF_DISCARD)
+        put_discard(q, slot, id, to);
+    else
+        put_data(q, slot, id, to);
+}
+
+/* ---- sending --------------------------------------------------------------------------------- */
+
+/* Fills in a slot for bytes of the caller's vector. False: there are not enough pages. */
+static inline bool prepare_vector(struct xenpv_blkq *q, struct blk_operation *operation,
+                                  uint32_t id)
+{
+    struct blk_slot *slot = &q->slots[id];
+    bool own = q->p.own_memory && blk_own_grant(q, id, operation);
+
+    if (q->own_held)
+        return false;
+    if (!own)
+        choose_bounced(q, operation, slot);
+    if (!take_pages(q, slot, own ? 0 : slot->segments)) {
+        if (own)
+            blk_own_end(q, id);
+        return false;
+    }
+    if (!q->p.trusted)
+        wipe(q, slot);
+    slot->cursor = operation->cursor;
+    if (operation->op == XENPV_BLKIF_WRITE && !own && !slot->overlay)
+        move_chunk(q, slot, &operation->cursor, true);
+    else
+        skip_cursor(operation, &operation->cursor, slot->bytes);
+    slot->op = slot->overlay ? XENPV_BLKIF_READ : operation->op;
     return true;
 }
+
+static bool prepare_shared(struct xenpv_blkq *q, const struct blk_operation *operation,
+                           struct blk_slot *slot)
+{
+    choose_shared(q, operation, slot);
+    return take_pages(q, slot, 0);
+}
+
+static bool prepare_discard(struct xenpv_blkq *q, const struct blk_operation *operation,
+                            struct blk_slot *slot)
+{
+    uint64_t left = operation->end - operation->sent;
+
+    if (q->discarding == BLK_DISCARDS)
+        return false;
+    q->discarding++;
+    slot->offset = operation->sent;
+    slot->bytes = slot->length = left < q->p.discard_most ? (uint32_t)left : q->p.discard_most;
+    return true;
+}
+
+bool blk_request_next(struct xenpv_blkq *q, struct blk_operation *operation)
+{
+    struct blk_slot *slot = q->free_slot;
+
+    if (!slot)
+        return false;
+    slot->operation = operation;
+    slot->op = operation->op;
+    slot->whole = false;
+    slot->runs = 0;
+    slot->pages = slot->segments = slot->bytes = 0;
+    if (operation->memory == BLK_VECTOR) {
+        if (!prepare_vector(q, operation, slot->id))
+            return false;
+    } else if (operation->memory == BLK_SHARED) {
+        if (!prepare_shared(q, operation, slot))
+            return false;
+    } else if (operation->op == XENPV_BLKIF_DISCARD && !prepare_discard(q, operation, slot))
+        return false;
+    slot->used = true;
+    operation->sent += slot->bytes;
+    operation->requests++;
+    q->free_slot = slot->next;
+    put_on_ring(q, slot->id);
+    return true;
+}
+
+/* ---- the answer ------------------------------------------------------------------------------ */
 
 static int status_of(int16_t status)
 {
@@ -149,28 +340,36 @@ static int status_of(int16_t status)
     return status == XENPV_BLKIF_EOPNOTSUPP ? XENPV_ENOTSUP : XENPV_EIO;
 }
 
-void blk_request_end(struct xenpv_blkq *q, uint32_t id, int16_t status)
+bool blk_request_end(struct xenpv_blkq *q, uint32_t id, int16_t status)
 {
     struct blk_slot *slot = &q->slots[id];
-    struct blk_operation *operation = &q->operations[slot->operation];
+    struct blk_operation *operation = slot->operation;
     struct cursor cursor = slot->cursor;
     int error = status_of(status);
 
-    if (error == XENPV_OK && slot->overlay) {
-        /* The whole sectors are here: lay the caller's bytes over them and write them back. */
-        move_chunk(q, slot, &cursor, true);
-        slot->overlay = false;
-        slot->op = XENPV_BLKIF_WRITE;
-        put_on_ring(q, id);
-        return;
+    bool bounced = operation->memory == BLK_VECTOR && slot->runs == 0;
+
+    if (slot->runs && blk_own_end(q, id) != XENPV_OK)
+        return false;
+    if (bounced && error == XENPV_OK) {
+        if (slot->overlay) {
+            /* The whole sector is here: lay the caller's bytes over it and write it back. */
+            move_chunk(q, slot, &cursor, true);
+            slot->overlay = false;
+            slot->op = XENPV_BLKIF_WRITE;
+            put_on_ring(q, id);
+            return true;
+        }
+        if (operation->op == XENPV_BLKIF_READ)
+            move_chunk(q, slot, &cursor, false);
     }
-    if (error == XENPV_OK && slot->op == XENPV_BLKIF_READ)
-        move_chunk(q, slot, &cursor, false);
     if (error && operation->status == XENPV_OK)
         operation->status = error;
-    for (uint32_t i = 0; i < slot->pages; i++)
-        arena_give(&q->arena, slot->page[i]);
-    slot->state = SLOT_FREE;
-    q->free_slot[q->free_slots++] = id;
+    q->discarding -= slot->op == XENPV_BLKIF_DISCARD;
+    give_pages(q, slot);
+    slot->used = false;
+    slot->next = q->free_slot;
+    q->free_slot = slot;
     operation->requests--;
+    return true;
 }

@@ -1,180 +1,112 @@
 /* SPDX-License-Identifier: MIT */
-/* The block queue: what its thread calls, and how it stops for control. */
+/* The block queue: sending, receiving, waiting, stopping. */
 #include "blk_device.h"
+#include "blk_whole.h"
+#include "blkif_words.h"
 #include "check.h"
 
-#define IOV_MAX_COUNT 65535u
+/* ---- ending ---------------------------------------------------------------------------------- */
 
-/* ---- lists of operations --------------------------------------------------------------------- */
-
-static void append(struct xenpv_blkq *q, struct blk_list *list, uint32_t number)
+void blkq_end_operation(struct xenpv_blkq *q, struct blk_operation *operation)
 {
-    q->operations[number].next = BLK_NONE;
-    if (list->first == BLK_NONE)
-        list->first = number;
-    else
-        q->operations[list->last].next = number;
-    list->last = number;
-}
-
-static uint32_t take_first(struct xenpv_blkq *q, struct blk_list *list)
-{
-    uint32_t number = list->first;
-
-    if (number != BLK_NONE)
-        list->first = q->operations[number].next;
-    return number;
-}
-
-/* ---- for control, while parked --------------------------------------------------------------- */
-
-static size_t aligned(size_t bytes)
-{
-    return (bytes + 15) & ~(size_t)15;
-}
-
-size_t blkq_memory(const struct xenpv_blk_config *config)
-{
-    return aligned(config->operations * sizeof(struct blk_operation)) +
-           arena_size(config->buffer_pages + 1);
-}
-
-void blkq_init(struct xenpv_blkq *q, const struct xenpv_blk_config *config, void *memory)
-{
-    memset(q, 0, sizeof(*q));
-    memset(memory, 0, config->operations * sizeof(struct blk_operation));
-    q->parked = 1;
-    q->port = config->port;
-    q->abi = config->abi;
-    q->poll_mode = config->poll;
-    q->operations = memory;
-    q->operation_count = config->operations;
-    q->unused = q->waiting = q->done = (struct blk_list){BLK_NONE, BLK_NONE};
-    for (uint32_t i = 0; i < q->operation_count; i++)
-        append(q, &q->unused, i);
-    arena_init(&q->arena, config->port, config->buffer_pages + 1,
-               (uint8_t *)memory + aligned(config->operations * sizeof(struct blk_operation)));
-}
-
-int blkq_share(struct xenpv_blkq *q, uint16_t backend_id)
-{
-    const struct xenpv_port *port = q->port;
-    int error;
-
-    q->generation = port->sys->generation(port->ctx);
-    error = arena_share(&q->arena, backend_id);
-    if (error)
-        return error;
-    uint32_t page = arena_take(&q->arena);
-    xenpv_ring_init_front(&q->ring, arena_memory(&q->arena, page), XENPV_PAGE_SIZE,
-                          xenpv_blkif_slot_size(q->abi));
-    error = port->event->alloc_unbound(port->ctx, backend_id, &q->event_port);
-    if (error)
-        return error;
-    q->has_port = true;
-    q->filled_slots = 0;
-    q->free_slots = q->ring.count;
-    for (uint32_t i = 0; i < q->free_slots; i++) {
-        q->slots[i].state = SLOT_FREE;
-        q->free_slot[i] = i;
-    }
-    if (q->poll_mode)
-        xenpv_ring_disarm(&q->ring);
-    return XENPV_OK;
-}
-
-void blkq_open(struct xenpv_blkq *q, const struct xenpv_blk_info *info)
-{
-    q->bytes = info->bytes;
-    q->unit = info->sector_size;
-    q->readonly = info->readonly;
-    q->can_flush = info->can_flush;
-    q->broken = 0;
-    xenpv_store(&q->stop, BLK_RUN);
-    xenpv_store_release(&q->parked, 0);
-}
-
-bool blkq_stop(struct xenpv_blkq *q, enum blk_stop how, int reason)
-{
-    if (xenpv_load(&q->stop) < how) {
-        q->reason = how == BLK_HALT ? reason : q->reason;
-        xenpv_store_release(&q->stop, how);
-    }
-    return xenpv_load_acquire(&q->parked) != 0;
-}
-
-int blkq_release(struct xenpv_blkq *q)
-{
-    const struct xenpv_port *port = q->port;
-    int error = arena_end(&q->arena);
-
-    if (error)
-        return error;
-    if (q->has_port)
-        port->event->close(port->ctx, q->event_port);
-    q->has_port = false;
-    return XENPV_OK;
-}
-
-void blkq_abandon(struct xenpv_blkq *q, bool suspended)
-{
-    const struct xenpv_port *port = q->port;
-
-    arena_abandon(&q->arena, suspended);
-    if (!q->has_port)
-        return;
-    if (suspended)
-        port->event->forget(port->ctx, q->event_port);
-    else
-        port->event->close(port->ctx, q->event_port);
-    q->has_port = false;
-}
-
-/* ---- stopping -------------------------------------------------------------------------------- */
-
-static bool parked(const struct xenpv_blkq *q)
-{
-    return xenpv_load_acquire(&q->parked) != 0;
-}
-
-static void end_operation(struct xenpv_blkq *q, uint32_t number)
-{
-    struct blk_operation *operation = &q->operations[number];
-
     operation->active = false;
-    q->partial_writes -= operation->partial;
-    append(q, &q->done, number);
+    operation->stuck = 0;
+    if (blk_writes(operation))
+        blkq_count_blocks(q, operation, -1);
+    for (struct blk_operation *follower; (follower = operation->followers) != NULL;) {
+        operation->followers = follower->next;
+        follower->status = operation->status;
+        blk_append(&q->done, follower);
+    }
+    blk_append(&q->done, operation);
 }
 
 /* Ends an operation that has nothing left to send or to wait for. */
-static void end_if_complete(struct xenpv_blkq *q, uint32_t number)
+static inline void end_if_complete(struct xenpv_blkq *q, struct blk_operation *operation)
 {
-    const struct blk_operation *operation = &q->operations[number];
+    if (operation->requests == 0 && !operation->waiting && operation->active)
+        blkq_end_operation(q, operation);
+}
 
-    if (operation->active && !operation->waiting && operation->requests == 0)
-        end_operation(q, number);
+/* Puts an operation where its age belongs in a list. */
+static void insert(struct blk_list *list, struct blk_operation *operation)
+{
+    struct blk_operation **link = &list->first;
+
+    while (*link && (int32_t)((*link)->number - operation->number) < 0)
+        link = &(*link)->next;
+    if (!*link)
+        list->last = operation;
+    operation->next = *link;
+    *link = operation;
 }
 
 /*
- * Ends all operations with an error. The pages of requests that are on the ring are not given back:
- * the backend may still reach them, until access to the whole arena has ended.
+ * Leaves the ring as it is: the pages of requests on it are not given back, for the backend may
+ * still reach them until access to the whole arena has ended. What was sent waits to be sent again,
+ * from its beginning, in the order of age.
  */
+static void leave_ring(struct xenpv_blkq *q)
+{
+    for (uint32_t i = 0; i < q->ring.count; i++)
+        q->slots[i].used = false;
+    q->discarding = 0;
+    for (uint32_t i = 0; i < q->operation_count; i++) {
+        struct blk_operation *operation = &q->operations[i];
+        bool sent = operation->active && !operation->waiting;
+
+        if (!operation->active)
+            continue;
+        operation->requests = 0;
+        operation->begun = false;
+        operation->sent = operation->offset;
+        operation->cursor = (struct cursor){0, 0};
+        if (sent) {
+            operation->waiting = true;
+            insert(operation->op == XENPV_BLKIF_DISCARD ? &q->discards : &q->waiting, operation);
+        }
+    }
+}
+
+static void fail_list(struct xenpv_blkq *q, struct blk_list *list, int error)
+{
+    for (struct blk_operation *operation; (operation = blk_take_first(list)) != NULL;) {
+        if (xenpv_load_acquire(&operation->stuck))
+            operation->status = XENPV_EBUSY;
+        else if (operation->status == XENPV_OK)
+            operation->status = error;
+        operation->waiting = false;
+        blkq_end_operation(q, operation);
+    }
+}
+
+static void acknowledge(struct xenpv_blkq *q, enum blk_parked state)
+{
+    q->whole_now = 0;
+    xenpv_store_release(&q->parked, (uint32_t)state);
+}
+
+/* Memory of the caller's is still granted: control ends that first, and says so. */
+static bool unsettled(const struct xenpv_blkq *q)
+{
+    return q->own && !xenpv_load_acquire(&q->settled);
+}
+
+/* Ends all operations with the error that was the first. */
 static void halt(struct xenpv_blkq *q, int error)
 {
-    for (uint32_t i = 0; i < q->ring.count; i++) {
-        struct blk_slot *slot = &q->slots[i];
-        if (slot->state == SLOT_FREE)
-            continue;
-        slot->state = SLOT_FREE;
-        q->operations[slot->operation].status = error;
-        q->operations[slot->operation].requests--;
-        end_if_complete(q, slot->operation);
+    if (!q->why)
+        q->why = error;
+    if (blkq_is(q, BLK_OPEN)) {
+        leave_ring(q);
+        acknowledge(q, BLK_HELD);
     }
-    for (uint32_t i; (i = take_first(q, &q->waiting)) != BLK_NONE;) {
-        q->operations[i].status = error;
-        end_operation(q, i);
-    }
-    xenpv_store_release(&q->parked, 1);
+    if (unsettled(q))
+        return;
+    fail_list(q, &q->waiting, q->why);
+    fail_list(q, &q->discards, q->why);
+    q->why = 0;
+    acknowledge(q, BLK_PARKED);
 }
 
 static void violated(struct xenpv_blkq *q, uint32_t check, uint32_t index, uint64_t value)
@@ -184,245 +116,259 @@ static void violated(struct xenpv_blkq *q, uint32_t check, uint32_t index, uint6
     halt(q, XENPV_EBROKEN);
 }
 
-/* ---- accepting ------------------------------------------------------------------------------- */
-
-static bool overlaps(const struct xenpv_blkq *q, uint64_t begin, uint64_t end,
-                     const struct blk_operation *other)
-{
-    uint64_t mask = q->unit - 1;
-
-    return (begin & ~mask) < ((other->end + mask) & ~mask) &&
-           (other->offset & ~mask) < ((end + mask) & ~mask);
-}
-
-/*
- * A partial write reads sectors and writes them back: no other write may change them in between.
- * Only writes that are partial, or that meet one in progress, ever look at the others.
- */
-static bool must_wait(const struct xenpv_blkq *q, uint64_t begin, uint64_t end, bool partial)
-{
-    if (!partial && q->partial_writes == 0)
-        return false;
-    for (uint32_t i = 0; i < q->operation_count; i++) {
-        const struct blk_operation *other = &q->operations[i];
-        bool writes = other->active && other->op == XENPV_BLKIF_WRITE;
-
-        if (writes && (partial || other->partial) && overlaps(q, begin, end, other))
-            return true;
-    }
-    return false;
-}
-
-static int sum(const struct xenpv_iov *iov, uint32_t count, uint64_t *bytes)
-{
-    *bytes = 0;
-    if (count > IOV_MAX_COUNT)
-        return XENPV_EINVAL;
-    for (uint32_t i = 0; i < count; i++) {
-        if (iov[i].length > UINT64_MAX - *bytes)
-            return XENPV_EINVAL;
-        *bytes += iov[i].length;
-    }
-    return *bytes ? XENPV_OK : XENPV_EINVAL;
-}
-
-static int accept(struct xenpv_blkq *q, const struct blk_operation *operation)
-{
-    uint32_t number;
-
-    if (parked(q) || xenpv_load(&q->stop) != BLK_RUN)
-        return XENPV_EPARKED;
-    if (operation->op == XENPV_BLKIF_WRITE &&
-        must_wait(q, operation->offset, operation->end, operation->partial))
-        return XENPV_EFULL;
-    number = take_first(q, &q->unused);
-    if (number == BLK_NONE)
-        return XENPV_EFULL;
-    q->operations[number] = *operation;
-    q->operations[number].active = true;
-    q->operations[number].waiting = true;
-    q->partial_writes += operation->partial;
-    q->pending++;
-    append(q, &q->waiting, number);
-    return XENPV_OK;
-}
-
-static int transfer(struct xenpv_blkq *q, uint8_t op, uint64_t offset, const struct xenpv_iov *iov,
-                    uint32_t count, void *user)
-{
-    uint64_t bytes;
-    int error = sum(iov, count, &bytes);
-
-    if (parked(q))
-        return XENPV_EPARKED;
-    if (error)
-        return error;
-    if (op == XENPV_BLKIF_WRITE && q->readonly)
-        return XENPV_EROFS;
-    if (offset > q->bytes || bytes > q->bytes - offset)
-        return XENPV_ERANGE;
-    return accept(q, &(struct blk_operation){.iov = iov,
-                                             .count = count,
-                                             .op = op,
-                                             .partial = op == XENPV_BLKIF_WRITE &&
-                                                        ((offset | bytes) & (q->unit - 1)) != 0,
-                                             .user = user,
-                                             .offset = offset,
-                                             .end = offset + bytes,
-                                             .sent = offset});
-}
-
-int xenpv_blkq_readv(struct xenpv_blkq *q, uint64_t offset, const struct xenpv_iov *iov,
-                     uint32_t count, void *user)
-{
-    return transfer(q, XENPV_BLKIF_READ, offset, iov, count, user);
-}
-
-int xenpv_blkq_writev(struct xenpv_blkq *q, uint64_t offset, const struct xenpv_iov *iov,
-                      uint32_t count, void *user)
-{
-    return transfer(q, XENPV_BLKIF_WRITE, offset, iov, count, user);
-}
-
-int xenpv_blkq_flush(struct xenpv_blkq *q, void *user)
-{
-    if (parked(q))
-        return XENPV_EPARKED;
-    if (!q->can_flush)
-        return XENPV_ENOTSUP;
-    return accept(q, &(struct blk_operation){.op = XENPV_BLKIF_FLUSH, .user = user});
-}
-
 /* ---- sending --------------------------------------------------------------------------------- */
 
-/* Sends the next request of an operation; false: there is no room. A failed one sends no more. */
-static bool advance(struct xenpv_blkq *q, uint32_t number)
+/* Judges an operation once more before its first request: the disk may be another by now. */
+static int judge(const struct xenpv_blkq *q, struct blk_operation *operation)
 {
-    struct blk_operation *operation = &q->operations[number];
+    if (operation->memory == BLK_SHARED &&
+        ((operation->offset | operation->end) & (q->p.unit - 1)) != 0)
+        return XENPV_EINVAL;
+    if (operation->op == XENPV_BLKIF_FLUSH || operation->op == XENPV_BLKIF_WRITE_BARRIER) {
+        operation->op = blkq_flush_op(q);
+        return operation->op ? XENPV_OK : XENPV_ENOTSUP;
+    }
+    if (operation->op == XENPV_BLKIF_DISCARD &&
+        ((operation->offset | operation->end) & (q->p.unit - 1)) != 0)
+        return XENPV_EIO; /* its whole sectors are none on the disk that has returned */
+    if (operation->op == XENPV_BLKIF_DISCARD &&
+        !(q->p.features & ~xenpv_load(&q->refused) & XENPV_BLK_DISCARD))
+        return XENPV_ENOTSUP;
+    return blkq_check_range(q, operation->op, operation->offset,
+                            operation->end - operation->offset);
+}
 
-    if (operation->status == XENPV_OK && !blk_request_next(q, number))
+/* False: it has to wait for an older one. */
+static inline bool begin(struct xenpv_blkq *q, struct blk_operation *operation)
+{
+    if (blk_writes(operation) && blkq_must_wait(q, operation))
+        return false;
+    /* What those in flight are answered decides whether it is sent at all. */
+    if (operation->op == XENPV_BLKIF_DISCARD && q->discarding == BLK_DISCARDS)
+        return false;
+    operation->begun = true;
+    if (xenpv_load_acquire(&operation->stuck))
+        operation->status = XENPV_EBUSY;
+    else if (operation->status == XENPV_OK)
+        operation->status = judge(q, operation);
+    return true;
+}
+
+/* Sends the next request of an operation; false: it has to wait. A failed one sends no more. */
+static inline bool advance(struct xenpv_blkq *q, struct blk_operation *operation)
+{
+    if (!operation->begun && !begin(q, operation))
+        return false;
+    if (operation->status == XENPV_OK && !blk_request_next(q, operation))
         return false;
     operation->waiting = operation->status == XENPV_OK && operation->sent < operation->end;
     return true;
 }
 
-static void fill(struct xenpv_blkq *q)
+static void fill(struct xenpv_blkq *q, struct blk_list *list)
 {
-    for (uint32_t number; (number = q->waiting.first) != BLK_NONE && advance(q, number);) {
-        if (q->operations[number].waiting)
+    for (struct blk_operation *operation; (operation = list->first) && advance(q, operation);) {
+        if (operation->waiting)
             continue;
-        take_first(q, &q->waiting);
-        end_if_complete(q, number);
+        blk_take_first(list);
+        end_if_complete(q, operation);
     }
-}
-
-static void publish(struct xenpv_blkq *q)
-{
-    const struct xenpv_port *port = q->port;
-
-    while (q->filled_slots)
-        q->slots[q->filled[--q->filled_slots]].state = SLOT_PUBLISHED;
-    if (xenpv_ring_publish(&q->ring))
-        port->event->notify(port->ctx, q->event_port);
 }
 
 static void send(struct xenpv_blkq *q)
 {
-    fill(q);
-    if (q->filled_slots)
-        publish(q);
+    const struct xenpv_port *port = q->port;
+
+    if (q->discards.first)
+        fill(q, &q->discards);
+    if (q->waiting.first)
+        fill(q, &q->waiting);
+    q->whole_now = q->waiting.first ? 0 : q->whole_most;
+    if (xenpv_ring_publish(&q->ring))
+        port->event->notify(port->ctx, q->event_port);
+    /* Granted for a request that was never sent: it could only be guessed. */
+    if (!XENPV_CHECK(GRANT_HELD, !q->own_held))
+        violated(q, XENPV_CHECK_GRANT_HELD, q->ring.prod, 0);
+}
+
+/* Open; and where grants are made and ended on the way, still in the life that they are good for. */
+static bool usable(const struct xenpv_blkq *q)
+{
+    const struct xenpv_port *port = q->port;
+
+    return blkq_is(q, BLK_OPEN) && (!q->own || port->sys->generation(port->ctx) == q->generation);
 }
 
 void xenpv_blkq_submit(struct xenpv_blkq *q)
 {
-    if (!parked(q) && xenpv_load(&q->stop) != BLK_HALT)
+    if (!usable(q))
+        return;
+    uint32_t stop = xenpv_load(&q->stop);
+    if (stop == BLK_RUN || stop == BLK_DRAIN) {
+        blkq_catch_up(q);
         send(q);
+    }
 }
 
 /* ---- receiving ------------------------------------------------------------------------------- */
 
-/* Judges one response. False: the queue is broken. */
-static bool receive(struct xenpv_blkq *q, const struct xenpv_blkif_response *response,
-                    uint32_t index)
+/* The backend does not know what was sent: it is not sent again. */
+static void refuse(struct xenpv_blkq *q, struct blk_operation *operation, uint8_t sent)
 {
-    uint64_t id = response->id;
+    static const uint32_t features[] = {
+        [XENPV_BLKIF_WRITE_BARRIER] = XENPV_BLK_BARRIER,
+        [XENPV_BLKIF_FLUSH] = XENPV_BLK_FLUSH,
+        [XENPV_BLKIF_DISCARD] = XENPV_BLK_DISCARD | XENPV_BLK_SECURE_DISCARD,
+        [XENPV_BLKIF_INDIRECT] = XENPV_BLK_INDIRECT,
+    };
 
-    if (!XENPV_CHECK(RSP_ID, id < q->ring.count)) {
-        violated(q, XENPV_CHECK_RSP_ID, index, id);
+    xenpv_store(&q->refused, xenpv_load(&q->refused) | features[sent]);
+    /* A barrier does for a flush. */
+    if (sent != XENPV_BLKIF_FLUSH || blkq_flush_op(q) == 0)
+        return;
+    operation->status = XENPV_OK;
+    operation->begun = false;
+    operation->waiting = true;
+    insert(&q->waiting, operation);
+}
+
+/* An indirect request is answered, by Linux and those who follow it, with what it does. */
+static inline bool answers(const struct blk_slot *slot, uint8_t op)
+{
+    return op == slot->op || (slot->op == XENPV_BLKIF_INDIRECT && op == slot->operation->op);
+}
+
+/* Carries out a good response. False: the backend has kept what it must not keep. */
+static bool receive(struct xenpv_blkq *q, uint32_t id, int16_t status)
+{
+    const struct blk_slot *slot = &q->slots[id];
+    struct blk_operation *operation = slot->operation;
+
+    if (!XENPV_CHECK(GRANT_HELD, blk_request_end(q, id, status)))
         return false;
-    }
-    const struct blk_slot *slot = &q->slots[id % BLK_SLOTS_MAX];
-    if (!XENPV_CHECK(RSP_INFLIGHT, slot->state == SLOT_PUBLISHED)) {
-        violated(q, XENPV_CHECK_RSP_INFLIGHT, index, id);
-        return false;
-    }
-    if (!XENPV_CHECK(RSP_OP, response->op == slot->op)) {
-        violated(q, XENPV_CHECK_RSP_OP, index, response->op);
-        return false;
-    }
-    uint32_t operation = slot->operation;
-    blk_request_end(q, (uint32_t)id, response->status);
+    if (status == XENPV_BLKIF_EOPNOTSUPP)
+        refuse(q, operation, slot->op);
     end_if_complete(q, operation);
     return true;
 }
 
-static void receive_all(struct xenpv_blkq *q)
+/* Where completions go: to the caller, while he has room. */
+struct taker {
+    struct xenpv_completion *out, *end;
+};
+
+static inline void hand_over(struct xenpv_blkq *q, struct taker *taker,
+                             struct blk_operation *operation)
+{
+    *taker->out++ = (struct xenpv_completion){operation->user, operation->status};
+    operation->next = q->unused;
+    q->unused = operation;
+    q->delivered++;
+}
+
+static void deliver(struct xenpv_blkq *q, struct taker *taker)
+{
+    while (taker->out < taker->end && q->done.first)
+        hand_over(q, taker, blk_take_first(&q->done));
+}
+
+/*
+ * It is not among those that were put on the ring and not published yet. Its index says no more:
+ * of later requests, answered before it, there may have been more than the ring has slots.
+ */
+static inline bool published(const struct xenpv_blkq *q, const struct blk_slot *slot)
+{
+    return slot->index - q->ring.published >= q->ring.prod - q->ring.published;
+}
+
+/* Judges the next response and carries it out. False: the queue is broken. */
+ALWAYS_INLINE bool receive_next(struct xenpv_blkq *q, struct taker *taker)
+{
+    uint32_t index = q->ring.cons;
+    struct xenpv_blkif_response response;
+
+    blkif_get_response(xenpv_ring_next_in(&q->ring), &response);
+    if (!XENPV_CHECK(RSP_ID, response.id < q->ring.count)) {
+        violated(q, XENPV_CHECK_RSP_ID, index, response.id);
+        return false;
+    }
+    struct blk_slot *slot = &q->slots[response.id & (q->ring.count - 1)];
+    if (!XENPV_CHECK(RSP_INFLIGHT, slot->used && published(q, slot))) {
+        violated(q, XENPV_CHECK_RSP_INFLIGHT, index, response.id);
+        return false;
+    }
+    if (!XENPV_CHECK(RSP_OP, answers(slot, response.op))) {
+        violated(q, XENPV_CHECK_RSP_OP, index, response.op);
+        return false;
+    }
+    if (slot->whole && response.status == XENPV_BLKIF_OKAY) {
+        struct blk_operation *operation = blk_whole_end(q, slot);
+
+        if (taker->out < taker->end)
+            hand_over(q, taker, operation);
+        else
+            blk_append(&q->done, operation);
+    } else if (!receive(q, slot->id, response.status)) {
+        violated(q, XENPV_CHECK_GRANT_HELD, index, response.id);
+        return false;
+    }
+    return true;
+}
+
+static void receive_all(struct xenpv_blkq *q, struct taker *taker)
 {
     uint32_t available = xenpv_ring_available(&q->ring);
-    uint32_t bytes = xenpv_blkif_response_size(q->abi);
 
     if (!XENPV_CHECK(RSP_PROD, available <= xenpv_ring_outstanding(&q->ring))) {
         violated(q, XENPV_CHECK_RSP_PROD, q->ring.cons, q->ring.cons + available);
         return;
     }
-    while (available--) {
-        _Alignas(8) uint8_t image[16];
-        struct xenpv_blkif_response response;
-        uint32_t index = q->ring.cons;
-
-        xenpv_ring_take(&q->ring, image, bytes);
-        xenpv_blkif_get_response(image, &response);
-        if (!receive(q, &response, index))
-            return;
-    }
+    while (available-- && receive_next(q, taker))
+        ;
 }
 
-static int deliver(struct xenpv_blkq *q, struct xenpv_completion *out, uint32_t max)
+/* What control asks for, where it is not simply to run. */
+static void obey(struct xenpv_blkq *q, enum blk_parked state, uint32_t stop)
 {
-    uint32_t count = 0;
-
-    for (uint32_t number; count < max && (number = take_first(q, &q->done)) != BLK_NONE; count++) {
-        const struct blk_operation *operation = &q->operations[number];
-        out[count] = (struct xenpv_completion){operation->user, operation->status};
-        append(q, &q->unused, number);
+    if (q->why)
+        halt(q, q->why);
+    else if (stop == BLK_HALT)
+        halt(q, q->reason);
+    else if (stop == BLK_HOLD && state == BLK_OPEN) {
+        leave_ring(q);
+        acknowledge(q, BLK_HELD);
     }
-    q->pending -= count;
-    return (int)count;
 }
 
 int xenpv_blkq_poll(struct xenpv_blkq *q, struct xenpv_completion *out, uint32_t max)
 {
     /* A `stop` of before is not believed once the queue is open again: `parked` is read first. */
-    uint32_t stop = parked(q) ? BLK_RUN : xenpv_load_acquire(&q->stop);
+    enum blk_parked state = (enum blk_parked)xenpv_load_acquire(&q->parked);
+    uint32_t stop = state == BLK_PARKED ? BLK_RUN : xenpv_load_acquire(&q->stop);
+    struct taker taker = {.out = out, .end = out + max};
 
-    if (stop == BLK_HALT)
-        halt(q, q->reason);
-    if (!parked(q))
-        receive_all(q);
-    if (!parked(q))
-        send(q);
-
-    int count = deliver(q, out, max);
-    if (!parked(q) && stop == BLK_DRAIN && q->pending == 0)
-        xenpv_store_release(&q->parked, 1);
-    return count == 0 && parked(q) && q->done.first == BLK_NONE ? XENPV_EPARKED : count;
+    if (state != BLK_PARKED && (stop != BLK_RUN || q->why))
+        obey(q, state, stop);
+    deliver(q, &taker);
+    if (usable(q)) {
+        blkq_catch_up(q);
+        receive_all(q, &taker);
+        if (blkq_is(q, BLK_OPEN))
+            send(q);
+        deliver(q, &taker);
+    }
+    if (taker.out != out)
+        return (int)(taker.out - out);
+    if (stop == BLK_DRAIN && xenpv_blkq_pending(q) == 0 && blkq_is(q, BLK_OPEN))
+        acknowledge(q, BLK_PARKED);
+    return blkq_is(q, BLK_PARKED) && !q->done.first ? XENPV_EPARKED : 0;
 }
 
 /* ---- waiting --------------------------------------------------------------------------------- */
 
 xenpv_handle xenpv_blkq_wait_handle(const struct xenpv_blkq *q)
 {
-    if (q->poll_mode || parked(q))
+    if (q->poll_mode || !blkq_is(q, BLK_OPEN))
         return XENPV_NO_HANDLE;
     return q->port->event->wait_handle(q->port->ctx, q->event_port);
 }
@@ -430,15 +376,22 @@ xenpv_handle xenpv_blkq_wait_handle(const struct xenpv_blkq *q)
 int xenpv_blkq_arm(struct xenpv_blkq *q)
 {
     const struct xenpv_port *port = q->port;
+    uint32_t stop = xenpv_load(&q->stop);
 
-    if (parked(q) || xenpv_load(&q->stop) == BLK_HALT || q->done.first != BLK_NONE)
+    if (q->done.first)
         return 1;
-    if (q->pending == 0 && xenpv_load(&q->stop) == BLK_DRAIN)
+    if (blkq_is(q, BLK_HELD))
+        return (stop == BLK_HALT || q->why) && !unsettled(q);
+    if (blkq_is(q, BLK_PARKED) || stop == BLK_HALT || stop == BLK_HOLD)
+        return 1;
+    if (xenpv_blkq_pending(q) == 0 && stop == BLK_DRAIN)
         return 1;
     if (xenpv_blkq_wait_handle(q) == XENPV_NO_HANDLE)
         return 1;
+    if (q->ring.prod != q->ring.published)
+        return 1;
     /* No answer will come to what was never sent. */
-    if (q->waiting.first != BLK_NONE && xenpv_ring_outstanding(&q->ring) == 0)
+    if ((q->waiting.first || q->discards.first) && xenpv_ring_outstanding(&q->ring) == 0)
         return 1;
     /* After a suspend the number may be another device's port: its event is not ours to take. */
     if (port->sys->generation(port->ctx) != q->generation)
@@ -450,5 +403,10 @@ int xenpv_blkq_arm(struct xenpv_blkq *q)
 
 uint32_t xenpv_blkq_pending(const struct xenpv_blkq *q)
 {
-    return q->pending;
+    return q->accepted - q->delivered;
+}
+
+bool xenpv_blkq_held(const struct xenpv_blkq *q)
+{
+    return blkq_is(q, BLK_HELD) && xenpv_load(&q->stop) <= BLK_HOLD && !q->why;
 }

@@ -2,34 +2,19 @@
 #include "bus_jobs.h"
 #include "bus_table.h"
 
-/* How soon to ask a queue again whether it has stopped, or the port whether the peer let go. */
-#define RETRY_MS 1u
 /* Transitions of one step call; a peer that moves faster is followed at the next call. */
 #define TURNS 64
 
-static const char *const state_names[] = {"Unknown",     "Initialising",  "InitWait",
-                                          "Initialised", "Connected",     "Closing",
-                                          "Closed",      "Reconfiguring", "Reconfigured"};
-
-const char *xenpv_bus_state_name(uint32_t state)
-{
-    return state < sizeof(state_names) / sizeof(state_names[0]) ? state_names[state] : "?";
-}
-
-static uint32_t text_length(const char *text)
-{
-    uint32_t length = 0;
-    while (text[length])
-        length++;
-    return length;
-}
-
 int xenpv_bus_init(struct xenpv_bus *bus, const struct xenpv_bus_config *config)
 {
-    uint32_t length = text_length(config->path);
+    uint32_t length = bus_length(config->path);
 
     if (length == 0 || length >= XENPV_STORE_PATH_MAX)
         return XENPV_EINVAL;
+    for (uint32_t i = 0; i < XENPV_ASK_COUNT; i++) {
+        if (config->driver->ask[i].count > config->room)
+            return XENPV_EINVAL;
+    }
     memset(bus, 0, sizeof(*bus));
     bus->config = *config;
     memcpy(bus->own_path, config->path, length + 1);
@@ -59,112 +44,19 @@ int xenpv_bus_start(struct xenpv_bus *bus, enum xenpv_bus_goal goal, uint64_t no
     if (!over)
         return XENPV_EBUSY;
     bus->goal = goal;
-    bus->phase = XENPV_BUS_FIND;
     bus->deadline = bus_from_now(bus, bus->config.connect_ms);
-    bus->look_at = UINT64_MAX;
-    bus->own_state = bus->peer_state = XENPV_STATE_UNREAD;
-    bus->peer_path[0] = '\0';
-    bus->detail = (struct xenpv_detail){0};
+    bus->detail = bus->awaited = (struct xenpv_detail){0};
     bus->generation = bus->config.port->sys->generation(bus->config.port->ctx);
-    bus->after = ACT_WAIT;
-    bus->last = false;
-    bus_set_job(bus, JOB_FIND);
+    bus->recovering = bus->anew = bus->stale = bus->unplugged = bus->last = false;
+    bus_begin(bus);
     return XENPV_OK;
 }
 
 /* ---- what went wrong ------------------------------------------------------------------------- */
 
-/* What each phase waits for, for either role. */
-static const struct {
-    const char *step[2], *expected[2];
-} waits[XENPV_BUS_PHASES] = {
-    [XENPV_BUS_FIND] = {{"reading the device's directory", "reading the device's directory"},
-                        {"an answer of the store", "an answer of the store"}},
-    [XENPV_BUS_LOOK] = {{"looking for the backend", "looking for the frontend"},
-                        {"a backend with a state", "a frontend with a state"}},
-    [XENPV_BUS_RESTARTED] = {{"waiting for the backend's offer", ""}, {"state 2 (InitWait)", ""}},
-    [XENPV_BUS_PUBLISHED] = {{"waiting for the backend to connect",
-                              "waiting for the frontend to connect"},
-                             {"state 4 (Connected)", "state 3 or 4"}},
-    [XENPV_BUS_CONNECTED] = {{"being connected", "being connected"},
-                             {"state 4 (Connected)", "state 4 (Connected)"}},
-    [XENPV_BUS_CLOSING] = {{"waiting for the backend to close",
-                            "waiting for the frontend to close"},
-                           {"state 5 or 6 (Closed)", "state 6 (Closed)"}},
-    [XENPV_BUS_CLOSED] = {{"waiting for the backend to close", "waiting for the frontend to close"},
-                          {"state 6 (Closed)", "state 6 (Closed)"}},
-};
-
-/* Writes "4 (Connected)", or what stands there in its place. */
-static void describe_state(uint32_t state, char *text, uint32_t capacity)
-{
-    static const char *const odd[] = {[XENPV_STATE_UNKNOWN] = "no state",
-                                      [XENPV_STATE_JUNK] = "no number from 0 to 8",
-                                      [XENPV_STATE_UNREAD] = "nothing yet"};
-    const char *name = xenpv_bus_state_name(state);
-    char built[32] = "0 (";
-    uint32_t length = text_length(name);
-
-    if (odd[state]) {
-        xenpv_printable(text, capacity, odd[state], text_length(odd[state]));
-        return;
-    }
-    built[0] = (char)('0' + state);
-    memcpy(built + 3, name, length);
-    built[3 + length] = ')';
-    xenpv_printable(text, capacity, built, length + 4);
-}
-
-static struct xenpv_detail waiting_detail(const struct xenpv_bus *bus, int error)
-{
-    enum xenpv_bus_role role = bus->config.driver->role;
-    struct xenpv_detail detail = {.error = error,
-                                  .step = waits[bus->phase].step[role],
-                                  .expected = waits[bus->phase].expected[role]};
-
-    if (bus->phase == XENPV_BUS_FIND)
-        return detail;
-    bus_describe_key(&detail, bus->peer_path, "state");
-    describe_state(bus->peer_state, detail.found, sizeof(detail.found));
-    return detail;
-}
-
-static char *append(char *at, const char *end, const char *text)
-{
-    while (*text && at < end)
-        *at++ = *text++;
-    *at = '\0';
-    return at;
-}
-
-/* The first failure is the one that is told, and logged: a line for each connection at the most. */
-static void record(struct xenpv_bus *bus, const struct xenpv_detail *detail)
-{
-    const struct xenpv_port *port = bus->config.port;
-    const char *const words[] = {bus->own_path,
-                                 ": ",
-                                 detail->step,
-                                 ": ",
-                                 detail->key,
-                                 " is '",
-                                 detail->found,
-                                 "', expected ",
-                                 detail->expected,
-                                 ": ",
-                                 xenpv_error_text(detail->error)};
-    char line[256], *at = line;
-
-    if (bus->detail.error != XENPV_OK)
-        return;
-    bus->detail = *detail;
-    for (uint32_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-        at = append(at, line + sizeof(line) - 1, words[i]);
-    port->sys->log(port->ctx, XENPV_LOG_WARN, line);
-}
-
 void xenpv_bus_fail(struct xenpv_bus *bus, const struct xenpv_detail *detail)
 {
-    record(bus, detail);
+    bus_record(bus, detail);
     if (bus->config.driver->role == XENPV_BACKEND && bus->phase > XENPV_BUS_LOOK) {
         /* One bad frontend does not end a backend: it closes, and offers itself again. */
         if (bus->phase < XENPV_BUS_CLOSING)
@@ -175,49 +67,68 @@ void xenpv_bus_fail(struct xenpv_bus *bus, const struct xenpv_detail *detail)
         bus->deadline = bus_from_now(bus, bus->config.close_ms);
     bus->goal = XENPV_GOAL_CLOSE;
     bus->after = ACT_WAIT;
+    /* Whatever is being read for a connection is not acted upon any more. */
+    if (!bus->shared && bus->phase < XENPV_BUS_PUBLISHED)
+        bus_set_job(bus, JOB_NONE);
 }
 
 /* ---- what an action does; true when something has moved -------------------------------------- */
+
+bool bus_stop(struct xenpv_bus *bus, enum xenpv_quiesce how)
+{
+    if (!bus->config.driver->quiesce(bus->config.owner, how)) {
+        bus->look_at = bus->now + BUS_RETRY_MS;
+        return false;
+    }
+    if (how == XENPV_QUIESCE_HALT)
+        bus->recovering = false;
+    return true;
+}
 
 static bool finish(struct xenpv_bus *bus)
 {
     bus_set_job(bus, JOB_NONE);
     bus_unwatch(bus);
-    /* Shared, but never told to the peer: it cannot be mapped. */
-    if (bus->shared && bus->config.driver->release(bus->config.owner) == XENPV_EBUSY)
+    if (bus->recovering && !bus_stop(bus, XENPV_QUIESCE_HALT))
+        return false;
+    /* Shared, but never told to the peer: it cannot be mapped; or kept for nothing. */
+    if ((bus->shared || bus->kept) && bus->config.driver->release(bus->config.owner) == XENPV_EBUSY)
         bus->config.driver->abandon(bus->config.owner, false);
-    bus->shared = false;
+    bus->shared = bus->kept = false;
     bus->phase = XENPV_BUS_DONE;
     bus->after = ACT_WAIT;
     bus->deadline = bus->look_at = UINT64_MAX;
     return false;
 }
 
+static enum xenpv_quiesce how_to_stop(const struct xenpv_bus *bus)
+{
+    if (bus->unplugged)
+        return XENPV_QUIESCE_DRAIN;
+    if (bus->detail.error != XENPV_OK || (bus->anew && bus->goal == XENPV_GOAL_CLOSE))
+        return XENPV_QUIESCE_HALT;
+    return bus->recovering ? XENPV_QUIESCE_HOLD : XENPV_QUIESCE_DRAIN;
+}
+
 /* Own state 5 or 6, after the data path has stopped. */
 static bool close_to(struct xenpv_bus *bus, enum bus_action action)
 {
-    bool drain = bus->detail.error == XENPV_OK;
-
-    if (!bus->config.driver->quiesce(bus->config.owner, drain)) {
-        bus->after = (uint8_t)action;
-        bus->look_at = bus->now + RETRY_MS;
+    bus->after = (uint8_t)action;
+    if (bus->shared && !bus_stop(bus, how_to_stop(bus)))
         return false;
-    }
     bus->after = ACT_WAIT;
+    bus->unplugged = false;
     bus_write_state(bus, action == ACT_CLOSE ? XENPV_STATE_CLOSING : XENPV_STATE_CLOSED);
     return true;
 }
 
 static bool end(struct xenpv_bus *bus)
 {
-    if (bus->config.driver->release(bus->config.owner) == XENPV_EBUSY) {
-        bus->after = ACT_END;
-        bus->look_at = bus->now + RETRY_MS;
+    if (!bus_release(bus))
         return false;
-    }
-    bus->shared = false;
-    bus->after = ACT_WAIT;
-    if (bus->goal == XENPV_GOAL_CONNECT && bus->config.driver->role == XENPV_FRONTEND)
+    if (bus_patient(bus))
+        bus_begin(bus);
+    else if (bus->goal == XENPV_GOAL_CONNECT && bus->config.driver->role == XENPV_FRONTEND)
         bus_write_state(bus, XENPV_STATE_INITIALISING);
     else {
         bus_set_job(bus, JOB_CLEAN);
@@ -228,10 +139,18 @@ static bool end(struct xenpv_bus *bus)
 
 static bool lost(struct xenpv_bus *bus)
 {
-    struct xenpv_detail detail = waiting_detail(bus, XENPV_EPEER);
+    struct xenpv_detail detail = bus_waiting_detail(bus, XENPV_EPEER);
+    bool connected = bus->phase == XENPV_BUS_CONNECTED;
 
-    if (bus->config.driver->role == XENPV_FRONTEND || bus->online)
-        xenpv_bus_fail(bus, &detail);
+    if (bus_may_recover(bus) && bus->online && (connected || bus->recovering))
+        bus_recover(bus, "the connection is lost, and made anew");
+    else {
+        /* A toolstack that takes the device away lets both ends finish. */
+        bus->unplugged =
+            bus_may_recover(bus) && connected && bus->peer_state == XENPV_STATE_CLOSING;
+        if (bus->config.driver->role == XENPV_FRONTEND || bus->online)
+            xenpv_bus_fail(bus, &detail);
+    }
     return close_to(bus, ACT_CLOSE);
 }
 
@@ -290,6 +209,11 @@ bool bus_look_done(struct xenpv_bus *bus)
         bus_set_job(bus, JOB_OFFER);
         return true;
     }
+    /* Only while an unplugged device is drained: once the peer has closed nothing is answered. */
+    if (bus->unplugged && bus->after != ACT_WAIT) {
+        bus->unplugged = bus->peer_state == XENPV_STATE_CLOSING;
+        return true;
+    }
     if (role == XENPV_FRONTEND && !bus->online && bus->phase < XENPV_BUS_PUBLISHED)
         return offline(bus);
     return act(bus, bus_action(role, bus->phase, bus->peer_state));
@@ -304,23 +228,6 @@ static bool suspended(const struct xenpv_bus *bus)
     return port->sys->generation(port->ctx) != bus->generation;
 }
 
-static bool drop_all(struct xenpv_bus *bus)
-{
-    struct xenpv_detail detail = {.error = XENPV_ESTALE,
-                                  .step = "returning from a suspend",
-                                  .expected = "a connection of this generation"};
-
-    record(bus, &detail);
-    bus_set_job(bus, JOB_NONE);
-    if (!bus->config.driver->quiesce(bus->config.owner, false)) {
-        bus->look_at = bus->now + RETRY_MS;
-        return false;
-    }
-    bus->config.driver->abandon(bus->config.owner, true);
-    bus->shared = false;
-    return finish(bus);
-}
-
 /* The data path takes too long to finish: it is stopped, and closing goes on. */
 static bool stop_draining(struct xenpv_bus *bus)
 {
@@ -328,7 +235,8 @@ static bool stop_draining(struct xenpv_bus *bus)
                                   .step = "finishing what the queues had accepted",
                                   .expected = "the backend to answer, and the queues to be polled"};
 
-    record(bus, &detail);
+    bus_record(bus, &detail);
+    bus->unplugged = false;
     bus->deadline = bus_from_now(bus, bus->config.close_ms);
     return act(bus, (enum bus_action)bus->after);
 }
@@ -338,11 +246,10 @@ static bool give_up(struct xenpv_bus *bus)
 {
     bus_set_job(bus, JOB_NONE);
     /* Memory that a queue still uses cannot be given up, however late it is. */
-    if (!bus->config.driver->quiesce(bus->config.owner, false)) {
-        bus->look_at = bus->now + RETRY_MS;
+    if (!bus_stop(bus, XENPV_QUIESCE_HALT))
         return false;
-    }
     bus->config.driver->abandon(bus->config.owner, false);
+    bus->kept = bus->recovering;
     bus->shared = false;
     bus->deadline = bus_from_now(bus, bus->config.close_ms);
     bus->after = ACT_WAIT;
@@ -357,12 +264,12 @@ static bool give_up(struct xenpv_bus *bus)
 /* The time of a wait is up: fail, or if we were closing, end without the peer. */
 static bool timed_out(struct xenpv_bus *bus)
 {
-    struct xenpv_detail detail = waiting_detail(bus, XENPV_ETIMEDOUT);
+    struct xenpv_detail detail = bus_timeout_detail(bus);
     bool closing = bus->goal == XENPV_GOAL_CLOSE;
 
     if (bus->last) /* all is closed but the store */
         return finish(bus);
-    if (bus->after == ACT_CLOSE || bus->after == ACT_CLOSED)
+    if (!bus_patient(bus) && (bus->after == ACT_CLOSE || bus->after == ACT_CLOSED))
         return stop_draining(bus);
     /* Keys that were on their way may have arrived. */
     if (bus->job == JOB_PUBLISH && bus->started)
@@ -371,7 +278,7 @@ static bool timed_out(struct xenpv_bus *bus)
     if (closing && bus->shared)
         return give_up(bus);
     bus_set_job(bus, JOB_NONE);
-    return bus->shared || finish(bus);
+    return bus->shared || bus->anew || finish(bus);
 }
 
 /* ---- the loop -------------------------------------------------------------------------------- */
@@ -381,18 +288,42 @@ static bool look(struct xenpv_bus *bus)
     if (!bus_fired(bus) && bus->now < bus->look_at)
         return false;
     bus->look_at = bus->phase == XENPV_BUS_CONNECTED ? UINT64_MAX : bus->now + BUS_LOOK_MS;
+    bus_set_job(bus, bus->phase == XENPV_BUS_FIND ? JOB_FIND : JOB_LOOK);
+    return true;
+}
+
+/*
+ * Ends where there is nothing that the peer would have to give back: at the most there are keys,
+ * which it has not read. Who was connected before leaves a state 6 behind.
+ */
+static bool sign_off(struct xenpv_bus *bus)
+{
+    if (!bus->shared && !bus->anew)
+        return finish(bus);
+    bus_set_job(bus, bus->anew ? JOB_OWN : JOB_CLEAN);
+    bus->last = true;
+    return true;
+}
+
+/* Is to end, and no peer has anything of ours. */
+static bool nothing_to_close(const struct xenpv_bus *bus)
+{
+    return bus->goal == XENPV_GOAL_CLOSE &&
+           (bus->phase < XENPV_BUS_PUBLISHED || (bus->anew && !bus->shared));
+}
+
+/* Does what is still to be done of an action. */
+static bool go_on(struct xenpv_bus *bus)
+{
+    if (!bus->unplugged || !bus_fired(bus))
+        return act(bus, (enum bus_action)bus->after);
     bus_set_job(bus, JOB_LOOK);
     return true;
 }
 
-/* Ends before the peer was shown a state: at the most there are keys, which it has not read. */
-static bool forget_unpublished(struct xenpv_bus *bus)
+static bool halting(const struct xenpv_bus *bus)
 {
-    if (!bus->shared)
-        return finish(bus);
-    bus_set_job(bus, JOB_CLEAN);
-    bus->last = true;
-    return true;
+    return bus->recovering && bus->goal == XENPV_GOAL_CLOSE;
 }
 
 /* Does the next thing there is to do; false when that is to wait. */
@@ -400,18 +331,25 @@ static bool turn(struct xenpv_bus *bus)
 {
     if (bus->phase == XENPV_BUS_IDLE || bus->phase == XENPV_BUS_DONE)
         return false;
-    if (!bus->last && suspended(bus))
-        return drop_all(bus);
+    if ((!bus->last || bus->shared) && suspended(bus))
+        bus_suspended(bus);
+    if (bus->stale)
+        return bus_forget(bus, finish);
+    /* What is held fails at once; nothing else goes on before it has. */
+    if (halting(bus))
+        bus_stop(bus, XENPV_QUIESCE_HALT);
     if (bus->job != JOB_NONE)
         return bus_do_job(bus) || (bus->now >= bus->deadline && timed_out(bus));
+    if (halting(bus))
+        return false;
     if (bus->last)
         return finish(bus);
-    if (bus->goal == XENPV_GOAL_CLOSE && bus->phase < XENPV_BUS_PUBLISHED)
-        return forget_unpublished(bus);
+    if (nothing_to_close(bus))
+        return sign_off(bus);
     if (bus->now >= bus->deadline)
         return timed_out(bus);
     if (bus->after != ACT_WAIT)
-        return act(bus, (enum bus_action)bus->after);
+        return go_on(bus);
     if (bus->goal == XENPV_GOAL_CLOSE && bus->phase < XENPV_BUS_CLOSING)
         return close_to(bus, ACT_CLOSE);
     return look(bus);
@@ -440,7 +378,9 @@ static uint64_t job_deadline(const struct xenpv_bus *bus)
 {
     if (!bus->started)
         return bus->retry_at;
-    return bus->config.port->caps & XENPV_CAP_WAIT ? UINT64_MAX : bus->now + RETRY_MS;
+    if (halting(bus))
+        return bus->now + BUS_RETRY_MS;
+    return bus->config.port->caps & XENPV_CAP_WAIT ? UINT64_MAX : bus->now + BUS_RETRY_MS;
 }
 
 uint64_t xenpv_bus_deadline(const struct xenpv_bus *bus)

@@ -8,215 +8,7 @@
 #define TRIES     12u
 #define MAX_SHIFT 7u
 
-/* The first operations of JOB_FIND and JOB_LOOK. */
-enum { FIND_PEER, FIND_PEER_ID, FIND_STATE, FIND_KEYS };
-enum { LOOK_PEER, LOOK_ONLINE, LOOK_OWN };
-
 #define DOMID_LAST 0x7fefu /* xen.h: DOMID_FIRST_RESERVED - 1 */
-
-/* Keys of the own directory that name the peer, by role. */
-static const char *const peer_keys[2][2] = {{"backend", "backend-id"}, {"frontend", "frontend-id"}};
-
-/* ---- building a batch ------------------------------------------------------------------------ */
-
-static struct xenpv_store_op *add(struct xenpv_bus *bus, enum xenpv_store_type type,
-                                  const char *dir, const char *name)
-{
-    uint32_t index = bus->batch.count++;
-    struct xenpv_store_op *op = &bus->ops[index];
-
-    *op = (struct xenpv_store_op){.type = type,
-                                  .dir = dir,
-                                  .name = name,
-                                  .value = bus->text[index],
-                                  .capacity = XENPV_KEY_TEXT_MAX};
-    return op;
-}
-
-static int put(struct xenpv_bus *bus, const char *name, const char *text, uint32_t length)
-{
-    /* One operation is kept free for the state, which goes last. */
-    if (length >= XENPV_KEY_TEXT_MAX || bus->batch.count + 1 >= XENPV_BUS_KEYS + 4)
-        return XENPV_E2BIG;
-
-    struct xenpv_store_op *op = add(bus, XENPV_STORE_WRITE, bus->own_path, name);
-    memcpy(op->value, text, length);
-    op->length = length;
-    return XENPV_OK;
-}
-
-int xenpv_bus_put_number(struct xenpv_bus *bus, const char *name, uint64_t number)
-{
-    char text[21];
-    uint32_t length = xenpv_format_number(number, text);
-
-    return put(bus, name, text, length);
-}
-
-int xenpv_bus_put_text(struct xenpv_bus *bus, const char *name, const char *text)
-{
-    uint32_t length = 0;
-    while (text[length])
-        length++;
-    return put(bus, name, text, length);
-}
-
-static void add_state(struct xenpv_bus *bus, uint32_t state)
-{
-    struct xenpv_store_op *op = add(bus, XENPV_STORE_WRITE, bus->own_path, "state");
-
-    op->length = xenpv_format_number(state, bus->text[bus->batch.count - 1]);
-}
-
-static void add_question(struct xenpv_bus *bus, enum xenpv_bus_question question)
-{
-    const struct xenpv_bus_driver *driver = bus->config.driver;
-    const char *dir = question == XENPV_ASK_OWN ? bus->own_path : bus->peer_path;
-
-    for (uint32_t i = 0; i < driver->ask[question].count; i++)
-        add(bus, XENPV_STORE_READ, dir, driver->ask[question].keys[i].name);
-}
-
-static void build_find(struct xenpv_bus *bus)
-{
-    const char *const *names = peer_keys[bus->config.driver->role];
-    struct xenpv_store_op *op = add(bus, XENPV_STORE_READ, bus->own_path, names[0]);
-
-    op->value = bus->peer_path;
-    op->capacity = sizeof(bus->peer_path) - 1;
-    add(bus, XENPV_STORE_READ, bus->own_path, names[1]);
-    add(bus, XENPV_STORE_READ, bus->own_path, "state");
-    add_question(bus, XENPV_ASK_OWN);
-}
-
-static void build_look(struct xenpv_bus *bus)
-{
-    bool frontend = bus->config.driver->role == XENPV_FRONTEND;
-
-    add(bus, XENPV_STORE_READ, bus->peer_path, "state");
-    add(bus, XENPV_STORE_READ, frontend ? bus->peer_path : bus->own_path, "online");
-    add(bus, XENPV_STORE_READ, bus->own_path, "state");
-}
-
-static void add_removals(struct xenpv_bus *bus, const char *const *names)
-{
-    while (names && *names)
-        add(bus, XENPV_STORE_RM, bus->own_path, *names++);
-}
-
-void bus_set_job(struct xenpv_bus *bus, enum bus_job job)
-{
-    const struct xenpv_port *port = bus->config.port;
-
-    if (bus->job != JOB_NONE && bus->started)
-        port->store->cancel(port->ctx, &bus->batch);
-    bus->job = (uint8_t)job;
-    bus->started = false;
-    bus->tries = 0;
-    bus->retry_at = bus->now;
-    bus->batch = (struct xenpv_store_batch){.ops = bus->ops};
-    switch (job) {
-    case JOB_FIND:
-        build_find(bus);
-        break;
-    case JOB_LOOK:
-        build_look(bus);
-        break;
-    case JOB_OFFER:
-        add_question(bus, XENPV_ASK_OFFER);
-        break;
-    case JOB_ANSWER:
-    case JOB_REREAD:
-        add_question(bus, XENPV_ASK_ANSWER);
-        break;
-    case JOB_CLEAN:
-        add_removals(bus, bus->config.driver->own_keys);
-        break;
-    case JOB_NONE:
-    case JOB_PUBLISH: /* its keys were put by the driver */
-    case JOB_CONNECT:
-    case JOB_STATE:
-        break;
-    }
-}
-
-void bus_write_state(struct xenpv_bus *bus, enum xenpv_bus_state state)
-{
-    bus_set_job(bus, JOB_STATE);
-    /* A directory that the toolstack has removed is not made anew by writing into it. */
-    if (state == XENPV_STATE_INITIALISING || !bus->own_gone)
-        add_state(bus, state);
-    bus->own_state = state;
-}
-
-/* ---- watching -------------------------------------------------------------------------------- */
-
-static void join(char *to, const char *dir, const char *name)
-{
-    while (*dir)
-        *to++ = *dir++;
-    *to++ = '/';
-    while ((*to++ = *name++) != '\0')
-        ;
-}
-
-void bus_describe_key(struct xenpv_detail *detail, const char *dir, const char *name)
-{
-    char path[XENPV_STORE_PATH_MAX + XENPV_KEY_TEXT_MAX];
-    uint32_t length = 0;
-
-    join(path, dir, name);
-    while (path[length])
-        length++;
-    uint32_t cut = length < sizeof(detail->key) ? 0 : length - (uint32_t)sizeof(detail->key) + 1;
-    xenpv_printable(detail->key, sizeof(detail->key), path + cut, length - cut);
-}
-
-static int watch_both(struct xenpv_bus *bus)
-{
-    const struct xenpv_port *port = bus->config.port;
-    int error;
-
-    bus_unwatch(bus);
-    join(bus->peer_watch, bus->peer_path, "state");
-    error = port->store->watch(port->ctx, bus->peer_watch, bus->peer_watch);
-    if (error)
-        return error;
-    /* A toolstack takes a device away by writing into the backend's directory. */
-    if (bus->config.driver->role == XENPV_BACKEND) {
-        join(bus->own_watch, bus->own_path, "state");
-        error = port->store->watch(port->ctx, bus->own_watch, bus->own_watch);
-        if (error)
-            port->store->unwatch(port->ctx, bus->peer_watch, bus->peer_watch);
-    }
-    bus->watching = error == XENPV_OK;
-    return error;
-}
-
-bool bus_fired(struct xenpv_bus *bus)
-{
-    const struct xenpv_port *port = bus->config.port;
-    bool fired = false;
-
-    if (!bus->watching)
-        return false;
-    fired = port->store->fired(port->ctx, bus->peer_watch);
-    if (bus->config.driver->role == XENPV_BACKEND)
-        fired |= port->store->fired(port->ctx, bus->own_watch);
-    return fired;
-}
-
-void bus_unwatch(struct xenpv_bus *bus)
-{
-    const struct xenpv_port *port = bus->config.port;
-
-    if (!bus->watching)
-        return;
-    port->store->unwatch(port->ctx, bus->peer_watch, bus->peer_watch);
-    if (bus->config.driver->role == XENPV_BACKEND)
-        port->store->unwatch(port->ctx, bus->own_watch, bus->own_watch);
-    bus->watching = false;
-}
 
 /* ---- judging the answers --------------------------------------------------------------------- */
 
@@ -224,14 +16,26 @@ static void fail(struct xenpv_bus *bus, int error, const char *step, const char 
                  const char *dir, const char *name, const char *found)
 {
     struct xenpv_detail detail = {.error = error, .step = step, .expected = expected};
-    uint32_t length = 0;
 
     if (name)
         bus_describe_key(&detail, dir, name);
-    while (found[length])
-        length++;
-    xenpv_printable(detail.found, sizeof(detail.found), found, length);
+    xenpv_printable(detail.found, sizeof(detail.found), found, bus_length(found));
     xenpv_bus_fail(bus, &detail);
+}
+
+/* The same for what may yet come right: while a connection is made anew it is tried again. */
+static void miss(struct xenpv_bus *bus, int error, const char *step, const char *expected,
+                 const char *dir, const char *name, const char *found)
+{
+    if (!bus_patient(bus)) {
+        fail(bus, error, step, expected, dir, name, found);
+        return;
+    }
+    bus->awaited = (struct xenpv_detail){.error = error, .step = step, .expected = expected};
+    if (name)
+        bus_describe_key(&bus->awaited, dir, name);
+    xenpv_printable(bus->awaited.found, sizeof(bus->awaited.found), found, bus_length(found));
+    bus->look_at = bus->now + BUS_LOOK_MS;
 }
 
 /* A read that could not be carried out at all. */
@@ -240,12 +44,12 @@ static bool no_answer(const struct xenpv_store_op *op)
     return op->status != XENPV_OK && op->status != XENPV_ENOENT && op->status != XENPV_E2BIG;
 }
 
-/* Fails over such a read. */
+/* Misses such a read. */
 static bool unanswered(struct xenpv_bus *bus, const struct xenpv_store_op *op)
 {
     if (!no_answer(op))
         return false;
-    fail(bus, op->status, "reading the store", "a node that can be read", op->dir, op->name,
+    miss(bus, op->status, "reading the store", "a node that can be read", op->dir, op->name,
          xenpv_error_text(op->status));
     return true;
 }
@@ -268,16 +72,14 @@ static uint32_t state_of(const struct xenpv_store_op *op)
     return (uint32_t)number;
 }
 
-/* Judges the keys of a question, whose operations begin at `first`. False: the device has failed.
- */
-static bool judge(struct xenpv_bus *bus, enum xenpv_bus_question question, uint32_t first)
+/* Judges `count` keys that were asked for, from operation `first` on. False: the device has failed,
+ * or has to ask again. */
+static bool judge(struct xenpv_bus *bus, uint32_t first, uint32_t count)
 {
-    const struct xenpv_bus_driver *driver = bus->config.driver;
-
-    for (uint32_t i = 0; i < driver->ask[question].count; i++) {
-        const struct xenpv_key *key = &driver->ask[question].keys[i];
-        const struct xenpv_store_op *op = &bus->ops[first + i];
-        struct xenpv_key_value *value = &bus->config.values[question][i];
+    for (uint32_t i = first; i < first + count; i++) {
+        const struct xenpv_store_op *op = &bus->config.ops[i];
+        const struct xenpv_key *key = bus->config.rows[i].key;
+        struct xenpv_key_value *value = bus->config.rows[i].value;
 
         if (unanswered(bus, op))
             return false;
@@ -300,13 +102,34 @@ static bool judge(struct xenpv_bus *bus, enum xenpv_bus_question question, uint3
     return true;
 }
 
+static bool judge_question(struct xenpv_bus *bus, enum xenpv_bus_question question, uint32_t first)
+{
+    return judge(bus, first, bus->config.driver->ask[question].count);
+}
+
+/*
+ * A frontend's peer has left state 4 while its keys were read: a directory that is being removed
+ * lacks keys, too, and that is no lie.
+ */
+static bool moved_on(struct xenpv_bus *bus)
+{
+    uint32_t state;
+
+    if (bus->config.driver->role != XENPV_FRONTEND || bus->goal == XENPV_GOAL_INSPECT)
+        return false;
+    state = state_of(&bus->config.ops[bus->batch.count - 1]);
+    if (state == XENPV_STATE_CONNECTED || state == XENPV_STATE_JUNK)
+        return false;
+    bus->look_at = bus->now;
+    return true;
+}
+
 /* ---- what follows from each job; true: go on at once ----------------------------------------- */
 
 static void find_done(struct xenpv_bus *bus)
 {
-    const char *const *names = peer_keys[bus->config.driver->role];
-    const struct xenpv_store_op *peer = &bus->ops[FIND_PEER];
-    const struct xenpv_store_op *id = &bus->ops[FIND_PEER_ID];
+    const struct xenpv_store_op *peer = &bus->config.ops[FIND_PEER];
+    const struct xenpv_store_op *id = &bus->config.ops[FIND_PEER_ID];
     const char *step = "reading the device's directory";
     uint64_t domid;
     int error;
@@ -314,13 +137,14 @@ static void find_done(struct xenpv_bus *bus)
     bus->peer_path[length_of(peer)] = '\0';
     if (unanswered(bus, peer) || unanswered(bus, id))
         return;
-    if (peer->status == XENPV_ENOENT) {
-        fail(bus, XENPV_ENOENT, step, "a device's directory", bus->own_path, names[0], "nothing");
+    if (peer->status == XENPV_ENOENT || (bus_patient(bus) && id->status == XENPV_ENOENT)) {
+        miss(bus, XENPV_ENOENT, step, "a device's directory", bus->own_path,
+             bus_peer_key(bus, peer->status != XENPV_ENOENT), "nothing");
         return;
     }
     if (peer->status == XENPV_E2BIG || bus->peer_path[0] != '/') {
         fail(bus, XENPV_E2BIG, step, "an absolute path of at most 255 bytes", bus->own_path,
-             names[0], bus->peer_path);
+             bus_peer_key(bus, 0), bus->peer_path);
         return;
     }
     if (id->status != XENPV_OK || !xenpv_parse_number(id->value, length_of(id), &domid))
@@ -330,18 +154,18 @@ static void find_done(struct xenpv_bus *bus)
                                       .check = XENPV_CHECK_BACKEND_ID,
                                       .step = step,
                                       .expected = xenpv_check_text(XENPV_CHECK_BACKEND_ID)};
-        bus_describe_key(&detail, bus->own_path, names[1]);
+        bus_describe_key(&detail, bus->own_path, bus_peer_key(bus, 1));
         xenpv_printable(detail.found, sizeof(detail.found), id->value, length_of(id));
         xenpv_bus_fail(bus, &detail);
         return;
     }
     bus->peer_domid = (uint16_t)domid;
-    bus->own_state = state_of(&bus->ops[FIND_STATE]);
-    if (!judge(bus, XENPV_ASK_OWN, FIND_KEYS))
+    bus->own_state = state_of(&bus->config.ops[FIND_STATE]);
+    if (!judge_question(bus, XENPV_ASK_OWN, FIND_KEYS))
         return;
-    error = bus->goal == XENPV_GOAL_INSPECT ? XENPV_OK : watch_both(bus);
+    error = bus->goal == XENPV_GOAL_INSPECT ? XENPV_OK : bus_watch(bus);
     if (error) {
-        fail(bus, error, "watching the peer", "a watch", bus->peer_path, "state",
+        miss(bus, error, "watching the peer", "a watch", bus->peer_path, "state",
              xenpv_error_text(error));
         return;
     }
@@ -365,21 +189,65 @@ static bool closed_by_others(struct xenpv_bus *bus, uint32_t found)
     return true;
 }
 
+/* The own directory names another peer by now, or none. */
+static bool peer_moved(const struct xenpv_bus *bus)
+{
+    const struct xenpv_store_op *named = &bus->config.ops[LOOK_NAMED];
+    const struct xenpv_store_op *id = &bus->config.ops[LOOK_NAMED_ID];
+    uint32_t length = bus_length(bus->peer_path);
+    uint64_t domid;
+
+    if (named->status != XENPV_OK || id->status != XENPV_OK)
+        return true;
+    return named->length != length || memcmp(bus->found_path, bus->peer_path, length) != 0 ||
+           !xenpv_parse_number(id->value, length_of(id), &domid) || domid != bus->peer_domid;
+}
+
+/* Notes whether the own directory is there. A frontend's is missed once it has written a state. */
+static void note_own(struct xenpv_bus *bus)
+{
+    bool frontend = bus->config.driver->role == XENPV_FRONTEND;
+    bool missed = !frontend || (bus->config.recover_ms && bus->phase > XENPV_BUS_LOOK);
+
+    bus->own_gone = missed && bus->config.ops[LOOK_OWN].status == XENPV_ENOENT;
+}
+
+/*
+ * A state that a frontend wrote alone, and that is not there: its directory was missing, and is
+ * there again, or while all is made anew it could not be written. It is written again.
+ */
+static bool own_state_lost(const struct xenpv_bus *bus, bool was_gone, uint32_t found)
+{
+    bool alone = bus->phase >= XENPV_BUS_CLOSING || bus->phase == XENPV_BUS_RESTARTED;
+
+    return bus->config.driver->role == XENPV_FRONTEND && alone && (was_gone || bus_patient(bus)) &&
+           found != bus->own_state && found != XENPV_STATE_UNKNOWN;
+}
+
 static void look_done(struct xenpv_bus *bus)
 {
-    const struct xenpv_store_op *online = &bus->ops[LOOK_ONLINE];
+    bool moved = bus_patient(bus) && peer_moved(bus), was_gone = bus->own_gone;
+    uint32_t found = state_of(&bus->config.ops[LOOK_OWN]);
+    const struct xenpv_store_op *online = &bus->config.ops[LOOK_ONLINE];
     uint64_t number = 1;
 
     /* A state that may not be read is an answer: there is none for us. */
-    if (bus->ops[LOOK_PEER].status != XENPV_EACCES && unanswered(bus, &bus->ops[LOOK_PEER]))
+    if (bus->config.ops[LOOK_PEER].status != XENPV_EACCES &&
+        unanswered(bus, &bus->config.ops[LOOK_PEER]))
         return;
-    bus->peer_state = state_of(&bus->ops[LOOK_PEER]);
+    bus->awaited = (struct xenpv_detail){0};
+    if (moved && bus->phase < XENPV_BUS_PUBLISHED) {
+        bus_begin(bus);
+        return;
+    }
+    bus->peer_state = moved ? XENPV_STATE_UNKNOWN : state_of(&bus->config.ops[LOOK_PEER]);
     if (online->status == XENPV_OK)
         xenpv_parse_number(online->value, length_of(online), &number);
     bus->online = number != 0;
-    bus->own_gone =
-        bus->config.driver->role == XENPV_BACKEND && bus->ops[LOOK_OWN].status == XENPV_ENOENT;
-    if (!closed_by_others(bus, state_of(&bus->ops[LOOK_OWN])))
+    note_own(bus);
+    if (own_state_lost(bus, was_gone, found))
+        bus_write_state(bus, (enum xenpv_bus_state)bus->own_state);
+    else if (!closed_by_others(bus, found))
         bus_look_done(bus);
 }
 
@@ -392,8 +260,10 @@ static void put_and_write(struct xenpv_bus *bus, enum bus_job job, uint32_t stat
 
     bus_set_job(bus, job);
     if (job == JOB_PUBLISH)
-        add_removals(bus, bus->config.driver->foreign_keys);
+        bus->config.driver->clean(bus->config.owner);
     error = driver_puts(bus->config.owner);
+    if (error == XENPV_OK && bus->no_room)
+        error = XENPV_E2BIG;
     if (error) {
         bus_set_job(bus, JOB_NONE);
         fail(bus, error, step, "", bus->own_path, NULL, xenpv_error_text(error));
@@ -402,14 +272,14 @@ static void put_and_write(struct xenpv_bus *bus, enum bus_job job, uint32_t stat
     bus->batch.transaction = (port->caps & XENPV_CAP_TRANSACTIONS) != 0;
     bus->state_written = bus->batch.transaction;
     if (bus->state_written)
-        add_state(bus, state);
+        bus_add_state(bus, state);
 }
 
 static void offer_done(struct xenpv_bus *bus)
 {
     const struct xenpv_bus_driver *driver = bus->config.driver;
 
-    if (!judge(bus, XENPV_ASK_OFFER, 0))
+    if (!judge_question(bus, XENPV_ASK_OFFER, 0))
         return;
     if (bus->goal == XENPV_GOAL_INSPECT) {
         bus_set_job(bus, JOB_ANSWER);
@@ -420,26 +290,61 @@ static void offer_done(struct xenpv_bus *bus)
                   "sharing memory with the peer");
 }
 
-static void answer_done(struct xenpv_bus *bus)
+static void connect_now(struct xenpv_bus *bus)
+{
+    put_and_write(bus, JOB_CONNECT, XENPV_STATE_CONNECTED, bus->config.driver->connect,
+                  "connecting to the peer");
+}
+
+/* Asks what follows from the answer so far; when that is nothing, connects. */
+static void ask_more(struct xenpv_bus *bus, uint32_t round)
 {
     const struct xenpv_bus_driver *driver = bus->config.driver;
+    int error;
 
-    if (bus->goal == XENPV_GOAL_CLOSE || !judge(bus, XENPV_ASK_ANSWER, 0))
+    bus_set_job(bus, JOB_MORE);
+    bus->round = round;
+    error = driver->more ? driver->more(bus->config.owner, round) : XENPV_OK;
+    if (error == XENPV_OK && bus->no_room)
+        error = XENPV_E2BIG;
+    if (error) {
+        bus_set_job(bus, JOB_NONE);
+        fail(bus, error, "reading the peer's keys", "", bus->peer_path, NULL,
+             xenpv_error_text(error));
+    } else if (bus->batch.count == 0)
+        connect_now(bus);
+    else
+        bus_add_peer_state(bus);
+}
+
+static void answer_done(struct xenpv_bus *bus)
+{
+    if (bus->goal == XENPV_GOAL_CLOSE || moved_on(bus) || !judge_question(bus, XENPV_ASK_ANSWER, 0))
         return;
     if (bus->goal == XENPV_GOAL_INSPECT) {
         bus->phase = XENPV_BUS_DONE;
         bus->deadline = bus->look_at = UINT64_MAX;
         return;
     }
-    put_and_write(bus, JOB_CONNECT, XENPV_STATE_CONNECTED, driver->connect,
-                  "connecting to the peer");
+    ask_more(bus, 0);
+}
+
+static void more_done(struct xenpv_bus *bus)
+{
+    uint32_t peer_state = bus->config.driver->role == XENPV_FRONTEND;
+
+    if (bus->goal != XENPV_GOAL_CLOSE && !moved_on(bus) &&
+        judge(bus, 0, bus->batch.count - peer_state))
+        ask_more(bus, bus->round + 1);
 }
 
 static void reread_done(struct xenpv_bus *bus)
 {
     int error = XENPV_OK;
 
-    if (judge(bus, XENPV_ASK_ANSWER, 0))
+    if (moved_on(bus))
+        return;
+    if (judge_question(bus, XENPV_ASK_ANSWER, 0))
         error = bus->config.driver->changed(bus->config.owner);
     if (error)
         fail(bus, error, "reading the peer's new properties", "", bus->peer_path, NULL,
@@ -452,9 +357,10 @@ static void written(struct xenpv_bus *bus, enum xenpv_bus_phase phase, uint32_t 
     bus->own_state = state;
     bus->phase = phase;
     bus->look_at = bus->now;
-    if (phase == XENPV_BUS_CONNECTED && bus->goal == XENPV_GOAL_CONNECT)
+    if (phase == XENPV_BUS_CONNECTED && bus->goal == XENPV_GOAL_CONNECT) {
         bus->deadline = UINT64_MAX;
-    else if (bus->goal == XENPV_GOAL_CLOSE && phase == XENPV_BUS_CLOSED)
+        bus_recovered(bus);
+    } else if (bus->goal == XENPV_GOAL_CLOSE && phase == XENPV_BUS_CLOSED)
         bus->deadline = bus_from_now(bus, bus->config.close_ms);
 }
 
@@ -467,7 +373,7 @@ static void keys_written(struct xenpv_bus *bus, enum bus_job job, enum xenpv_bus
         return;
     }
     bus_set_job(bus, job);
-    add_state(bus, state);
+    bus_add_state(bus, state);
     bus->state_written = true;
 }
 
@@ -484,17 +390,24 @@ static void state_done(struct xenpv_bus *bus)
         bus_set_job(bus, JOB_CLEAN);
 }
 
+/* Our directory is there or not: whichever it is, this end is over. */
+static void own_done(struct xenpv_bus *bus)
+{
+    bus->own_gone = bus->config.ops[0].status == XENPV_ENOENT;
+    bus_write_state(bus, XENPV_STATE_CLOSED);
+}
+
 /* The first operation whose failure spoils the job, or NULL. */
 static const struct xenpv_store_op *failed_write(const struct xenpv_bus *bus)
 {
     for (uint32_t i = 0; i < bus->batch.count; i++) {
-        if (bus->ops[i].type == XENPV_STORE_WRITE && bus->ops[i].status != XENPV_OK)
-            return &bus->ops[i];
+        if (bus->config.ops[i].type == XENPV_STORE_WRITE && bus->config.ops[i].status != XENPV_OK)
+            return &bus->config.ops[i];
     }
     return NULL;
 }
 
-/* True when the job has failed; the failure is recorded. */
+/* True when the job has failed; that is recorded, or awaited to come right. */
 static bool job_failed(struct xenpv_bus *bus)
 {
     const struct xenpv_store_op *op = failed_write(bus);
@@ -502,7 +415,7 @@ static bool job_failed(struct xenpv_bus *bus)
 
     if (error == XENPV_OK)
         return false;
-    fail(bus, error, "using the store", "an answer", bus->own_path, op ? op->name : NULL,
+    miss(bus, error, "using the store", "an answer", bus->own_path, op ? op->name : NULL,
          xenpv_error_text(error));
     return true;
 }
@@ -529,11 +442,21 @@ static bool asks_again_later(const struct xenpv_bus *bus, enum bus_job job)
     if (bus->phase != XENPV_BUS_CONNECTED || (job != JOB_LOOK && job != JOB_REREAD))
         return false;
     for (uint32_t i = 0; i < bus->batch.count; i++) {
-        const struct xenpv_store_op *op = &bus->ops[i];
+        const struct xenpv_store_op *op = &bus->config.ops[i];
         if (no_answer(op) && (job == JOB_REREAD || op->status != XENPV_EACCES))
             return true;
     }
     return bus->batch.status != XENPV_OK;
+}
+
+/* What was shared for a publication that failed is taken back before the next: as if the peer had
+ * seen it. All else is tried again after another look. */
+static void failed_anew(struct xenpv_bus *bus, enum bus_job job)
+{
+    if (job != JOB_PUBLISH && job != JOB_CONNECT)
+        return;
+    bus->phase = XENPV_BUS_PUBLISHED;
+    bus->after = ACT_CLOSE;
 }
 
 static void job_done(struct xenpv_bus *bus)
@@ -548,8 +471,12 @@ static void job_done(struct xenpv_bus *bus)
         return;
     }
     failed = job_failed(bus);
+    if (failed && bus_patient(bus) && job != JOB_STATE) {
+        failed_anew(bus, job);
+        return;
+    }
     /* A state that cannot be written is no reason not to go on closing. */
-    if (failed && job != JOB_STATE && job != JOB_CLEAN) {
+    if (failed && job != JOB_STATE && job != JOB_OWN && job != JOB_CLEAN) {
         /* A store that went away in between may have written the keys, and the state with them. */
         if (job == JOB_PUBLISH && bus->batch.status == XENPV_ESTORE)
             bus->phase = XENPV_BUS_PUBLISHED;
@@ -573,6 +500,9 @@ static void job_done(struct xenpv_bus *bus)
     case JOB_ANSWER:
         answer_done(bus);
         break;
+    case JOB_MORE:
+        more_done(bus);
+        break;
     case JOB_CONNECT:
         keys_written(bus, job, XENPV_BUS_CONNECTED, XENPV_STATE_CONNECTED);
         break;
@@ -581,6 +511,9 @@ static void job_done(struct xenpv_bus *bus)
         break;
     case JOB_STATE:
         state_done(bus);
+        break;
+    case JOB_OWN:
+        own_done(bus);
         break;
     case JOB_CLEAN: /* bus->last ends it */
         break;

@@ -52,6 +52,17 @@ static const struct name checks[XENPV_CHECK_COUNT] = {
     [XENPV_CHECK_REQ_SECTORS] = {"req-sectors", "first_sect <= last_sect <= 7"},
     [XENPV_CHECK_REQ_RANGE] = {"req-range", "a request ends at or before the end of the disk"},
     [XENPV_CHECK_REQ_READONLY] = {"req-readonly", "no write to a read-only disk"},
+    [XENPV_CHECK_GRANT_HELD] = {"grant-held",
+                                "what was granted for a request is not mapped once it is answered"},
+    [XENPV_CHECK_REQ_INDIRECT] = {"req-indirect", "an indirect request reads or writes"},
+    [XENPV_CHECK_REQ_INDIRECT_SEGMENTS] = {"req-indirect-segments",
+                                           "an indirect request has 1 to"
+                                           " feature-max-indirect-segments segments"},
+    [XENPV_CHECK_REQ_DISCARD] = {"req-discard", "a discard ends at or before the end of the disk"},
+    [XENPV_CHECK_REQ_ALIGNED] = {"req-aligned",
+                                 "a request begins and ends on whole sectors of sector-size"},
+    [XENPV_CHECK_REQ_RING] = {"req-ring", "no more ring pages than were offered, a power of two"},
+    [XENPV_CHECK_REQ_QUEUES] = {"req-queues", "1 to as many queues as were offered"},
 };
 
 static const struct name *error_entry(int error)
@@ -74,14 +85,21 @@ const char *xenpv_error_text(int error)
     return error_entry(error)->text;
 }
 
+static const struct name *check_entry(uint32_t check)
+{
+    static const struct name unknown = {"?", "?"};
+
+    return check < XENPV_CHECK_COUNT && checks[check].name ? &checks[check] : &unknown;
+}
+
 const char *xenpv_check_name(uint32_t check)
 {
-    return check < XENPV_CHECK_COUNT ? checks[check].name : "?";
+    return check_entry(check)->name;
 }
 
 const char *xenpv_check_text(uint32_t check)
 {
-    return check < XENPV_CHECK_COUNT ? checks[check].text : "?";
+    return check_entry(check)->text;
 }
 
 const char *xenpv_version(void)

@@ -87,10 +87,24 @@ static enum xenpv_key_status judge_number(const struct xenpv_key *key, const cha
 void xenpv_key_judge(const struct xenpv_key *key, const char *bytes, uint32_t length,
                      struct xenpv_key_value *value)
 {
+    bool cut = key->kind == XENPV_KEY_LONG && length > value->capacity;
+
     xenpv_key_absent(key, value);
+    if (cut)
+        length = value->capacity;
     xenpv_printable(value->text, sizeof(value->text), bytes, length);
-    value->status = key->kind == XENPV_KEY_TEXT ? judge_text(bytes, length)
-                                                : judge_number(key, bytes, length, &value->number);
+    switch (key->kind) {
+    case XENPV_KEY_NUMBER:
+        value->status = judge_number(key, bytes, length, &value->number);
+        break;
+    case XENPV_KEY_TEXT:
+        value->status = judge_text(bytes, length);
+        break;
+    case XENPV_KEY_LONG:
+        value->status = cut ? XENPV_KEY_JUNK : XENPV_KEY_GOOD;
+        value->length = length;
+        break;
+    }
 }
 
 void xenpv_key_absent(const struct xenpv_key *key, struct xenpv_key_value *value)
@@ -98,4 +112,5 @@ void xenpv_key_absent(const struct xenpv_key *key, struct xenpv_key_value *value
     value->status = XENPV_KEY_ABSENT;
     value->number = key->fallback;
     value->text[0] = '\0';
+    value->length = 0;
 }

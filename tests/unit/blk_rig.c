@@ -36,16 +36,141 @@ static void no_misuse(void *ctx, uint16_t domid, enum xenpv_log_level level, con
         fail_msg("domain %u: %s", domid, line);
 }
 
+const struct rig_offer rig_oldest = {.queues = 1};
+
 static void set_up_disk(struct rig *rig, const struct rig_options *options)
 {
     uint64_t bytes = options->bytes ? options->bytes : 1 << 20;
+    int (*make)(const struct xenpv_allocator *, uint64_t, struct xenpv_disk *) =
+        options->kind == RIG_VOLATILE ? xenpv_disk_volatile : xenpv_disk_memory;
 
-    assert_int_equal(xenpv_disk_memory(&rig->allocator, bytes, &rig->disk), XENPV_OK);
+    assert_int_equal(make(&rig->allocator, bytes, &rig->disk), XENPV_OK);
     rig->disk.readonly = options->readonly;
     if (options->sector_size)
         rig->disk.sector_size = options->sector_size;
     if (options->no_flush)
-        rig->disk.flush = NULL;
+        rig->disk.flush = NULL, rig->disk.barrier = false;
+}
+
+/* ---- the machine ----------------------------------------------------------------------------- */
+
+static struct xenpv_mock_vbd vbd_of(const struct rig *rig)
+{
+    return (struct xenpv_mock_vbd){
+        .frontend = 1, .backend = rig->backend, .vdev = RIG_VDEV, .params = "memory"};
+}
+
+void rig_make(struct rig *rig, uint16_t backend, bool readonly)
+{
+    struct xenpv_mock_vbd vbd;
+
+    rig->backend = backend;
+    snprintf(rig->backend_path, sizeof(rig->backend_path), "/local/domain/%u/backend/vbd/1/%u",
+             backend, RIG_VDEV);
+    if (backend && xenpv_mock_port(rig->mock, backend, &rig->back_port) != XENPV_OK)
+        assert_int_equal(xenpv_mock_add_domain(rig->mock, backend), XENPV_OK);
+    assert_int_equal(xenpv_mock_port(rig->mock, backend, &rig->back_port), XENPV_OK);
+    vbd = vbd_of(rig);
+    vbd.readonly = readonly;
+    assert_int_equal(xenpv_mock_add_vbd(rig->mock, &vbd), XENPV_OK);
+}
+
+void rig_remove(struct rig *rig)
+{
+    struct xenpv_mock_vbd vbd = vbd_of(rig);
+
+    assert_int_equal(xenpv_mock_remove_vbd(rig->mock, &vbd), XENPV_OK);
+}
+
+static void make_machine(struct rig *rig, const struct rig_options *options, void (*lock)(void *),
+                         void (*unlock)(void *))
+{
+    struct xenpv_mock_config config = {
+        .size = sizeof(config), .limits = options->limits, .log = no_misuse};
+
+    rig->allocator = (struct xenpv_allocator){rig, counted_alloc, counted_free};
+    config.allocator = rig->allocator;
+    config.lock = lock;
+    config.unlock = unlock;
+    assert_int_equal(xenpv_mock_create(&config, &rig->mock), XENPV_OK);
+    assert_int_equal(xenpv_mock_add_domain(rig->mock, 1), XENPV_OK);
+    assert_int_equal(xenpv_mock_port(rig->mock, 1, &rig->front_port), XENPV_OK);
+    rig_make(rig, options->backend, options->readonly);
+    if (options->untrusted)
+        rig_set(rig, RIG_FRONTEND_PATH, "trusted", "0");
+}
+
+/* ---- the ends -------------------------------------------------------------------------------- */
+
+void rig_start_back(struct rig *rig, const struct rig_offer *offer)
+{
+    struct xenpv_blkback_config config;
+
+    assert_null(rig->back);
+    xenpv_blkback_config_init(&config, &rig->back_port, rig->backend_path, &rig->disk,
+                              &rig->allocator);
+    if (offer) {
+        config.queues = offer->queues;
+        config.ring_order = offer->ring_order;
+        config.segments = offer->segments;
+        config.persistent = offer->persistent;
+        config.units = offer->units;
+    }
+    assert_int_equal(xenpv_blkback_create(&config, &rig->back), XENPV_OK);
+    assert_int_equal(xenpv_blkback_start(rig->back, xenpv_mock_now(rig->mock)), XENPV_OK);
+}
+
+void rig_kill_back(struct rig *rig)
+{
+    xenpv_blkback_destroy(rig->back);
+    rig->back = NULL;
+}
+
+void rig_close_back(struct rig *rig)
+{
+    xenpv_blkback_close(rig->back, xenpv_mock_now(rig->mock));
+    for (int i = 0; i < 20000; i++) {
+        if (xenpv_blkback_step(rig->back, xenpv_mock_now(rig->mock)) == XENPV_BUS_DONE) {
+            rig_kill_back(rig);
+            return;
+        }
+        xenpv_blk_step(rig->blk, xenpv_mock_now(rig->mock));
+        rig_poll_all(rig);
+        xenpv_mock_advance(rig->mock, 1);
+    }
+    fail_msg("the backend does not end");
+}
+
+static uint32_t or_else(uint32_t number, uint32_t otherwise)
+{
+    return number ? number : otherwise;
+}
+
+static void make_frontend(struct rig *rig, const struct rig_options *options)
+{
+    struct xenpv_blk_config config;
+
+    xenpv_blk_config_init(&config, &rig->front_port, RIG_FRONTEND_PATH);
+    config.queues = or_else(options->queues, config.queues);
+    config.ring_order = options->ring_order;
+    config.segments = or_else(options->segments, config.segments);
+    config.operations = or_else(options->operations, config.operations);
+    config.buffer_pages = or_else(options->buffer_pages, config.buffer_pages);
+    config.shared_pages = options->shared_pages;
+    config.without = options->without;
+    config.recover_ms = options->recover_ms;
+    config.poll = options->poll;
+    config.own_memory = options->own_memory;
+    config.abi = options->abi;
+    config.units = options->units;
+    if (options->slow_clock)
+        config.connect_ms = config.close_ms = 0;
+    rig->queues = config.queues;
+    rig->memory = aligned_alloc(16, (xenpv_blk_size(&config) + 15) & ~(size_t)15);
+    assert_non_null(rig->memory);
+    memset(rig->memory, 0xa5, xenpv_blk_size(&config)); /* what is not set shows */
+    assert_int_equal(xenpv_blk_init(rig->memory, &config, &rig->blk), XENPV_OK);
+    rig->q = xenpv_blk_queue(rig->blk, 0);
 }
 
 void rig_up(struct rig *rig, const struct rig_options *options)
@@ -56,42 +181,12 @@ void rig_up(struct rig *rig, const struct rig_options *options)
 void rig_up_locked(struct rig *rig, const struct rig_options *options, void (*lock)(void *),
                    void (*unlock)(void *))
 {
-    struct xenpv_mock_config config = {.size = sizeof(config)};
-    struct xenpv_mock_vbd vbd = {
-        .frontend = 1, .vdev = RIG_VDEV, .params = "memory", .readonly = options->readonly};
-    struct xenpv_blkback_config back = {.size = sizeof(back), .path = RIG_BACKEND_PATH};
-    struct xenpv_blk_config blk;
-
     *rig = (struct rig){0};
-    rig->allocator = (struct xenpv_allocator){rig, counted_alloc, counted_free};
-    config.allocator = rig->allocator;
-    config.log = no_misuse;
-    config.lock = lock;
-    config.unlock = unlock;
-    assert_int_equal(xenpv_mock_create(&config, &rig->mock), XENPV_OK);
-    assert_int_equal(xenpv_mock_add_domain(rig->mock, 1), XENPV_OK);
-    assert_int_equal(xenpv_mock_port(rig->mock, 0, &rig->back_port), XENPV_OK);
-    assert_int_equal(xenpv_mock_port(rig->mock, 1, &rig->front_port), XENPV_OK);
-    assert_int_equal(xenpv_mock_add_vbd(rig->mock, &vbd), XENPV_OK);
+    make_machine(rig, options, lock, unlock);
     set_up_disk(rig, options);
-
-    if (!options->no_backend) {
-        back.port = &rig->back_port;
-        back.disk = &rig->disk;
-        back.allocator = rig->allocator;
-        assert_int_equal(xenpv_blkback_create(&back, &rig->back), XENPV_OK);
-        assert_int_equal(xenpv_blkback_start(rig->back, 0), XENPV_OK);
-    }
-    xenpv_blk_config_init(&blk, &rig->front_port, RIG_FRONTEND_PATH);
-    blk.poll = options->poll;
-    if (options->slow_clock)
-        blk.connect_ms = blk.close_ms = 0;
-    if (options->buffer_pages)
-        blk.buffer_pages = options->buffer_pages;
-    blk.abi = options->abi;
-    rig->memory = aligned_alloc(16, (xenpv_blk_size(&blk) + 15) & ~(size_t)15);
-    assert_int_equal(xenpv_blk_init(rig->memory, &blk, &rig->blk), XENPV_OK);
-    rig->q = xenpv_blk_queue(rig->blk, 0);
+    if (!options->no_backend)
+        rig_start_back(rig, options->offer);
+    make_frontend(rig, options);
 }
 
 static void assert_held(struct rig *rig, uint16_t domid, uint32_t grants)
@@ -104,8 +199,8 @@ static void assert_held(struct rig *rig, uint16_t domid, uint32_t grants)
 
 static void take_down(struct rig *rig, uint32_t abandoned)
 {
-    xenpv_blkback_destroy(rig->back);
-    assert_held(rig, 0, 0);
+    rig_kill_back(rig);
+    assert_held(rig, rig->backend, 0);
     assert_held(rig, 1, abandoned);
     rig->disk.close(rig->disk.ctx);
     xenpv_mock_destroy(rig->mock);
@@ -130,6 +225,8 @@ void rig_step(struct rig *rig)
     xenpv_blk_step(rig->blk, now);
     if (rig->back)
         xenpv_blkback_step(rig->back, now);
+    if (rig->other)
+        rig->other(rig, rig->other_ctx);
 }
 
 static bool idle(struct rig *rig)
@@ -140,16 +237,31 @@ static bool idle(struct rig *rig)
            (!rig->back || xenpv_blkback_deadline(rig->back) > now);
 }
 
+void rig_rest(struct rig *rig)
+{
+    /* Each store event may lead to the next, and an idle backend looks twice. */
+    for (int i = 0; i < 8 || (!idle(rig) && i < 1000); i++)
+        rig_step(rig);
+}
+
+void rig_poll_all(struct rig *rig)
+{
+    struct xenpv_completion done[8];
+
+    for (uint32_t i = 0; i < rig->queues; i++) {
+        while (xenpv_blkq_poll(xenpv_blk_queue(rig->blk, i), done, 8) > 0)
+            ;
+    }
+}
+
 void rig_until(struct rig *rig, enum xenpv_blk_state state)
 {
     for (int i = 0; i < 20000; i++) {
-        struct xenpv_completion done;
-
         rig_step(rig);
         if (xenpv_blk_state(rig->blk) == state)
             return;
         if (xenpv_blk_state(rig->blk) == XENPV_BLK_CLOSING)
-            xenpv_blkq_poll(rig->q, &done, 1);
+            rig_poll_all(rig);
         if (idle(rig))
             xenpv_mock_advance(rig->mock, 1);
     }
@@ -160,11 +272,10 @@ void rig_until(struct rig *rig, enum xenpv_blk_state state)
 bool rig_run(struct rig *rig, uint64_t ms, bool (*until)(const struct rig *rig))
 {
     uint64_t end = xenpv_mock_now(rig->mock) + ms;
-    struct xenpv_completion done;
 
     while (!until(rig) && xenpv_mock_now(rig->mock) < end) {
         rig_step(rig);
-        xenpv_blkq_poll(rig->q, &done, 1);
+        rig_poll_all(rig);
         xenpv_mock_advance(rig->mock, 5);
     }
     return until(rig);
@@ -182,7 +293,11 @@ bool rig_over(const struct rig *rig)
 
 bool rig_drained(const struct rig *rig)
 {
-    return xenpv_blkq_pending(rig->q) == 0;
+    for (uint32_t i = 0; i < rig->queues; i++) {
+        if (xenpv_blkq_pending(xenpv_blk_queue(rig->blk, i)) != 0)
+            return false;
+    }
+    return true;
 }
 
 void rig_connect(struct rig *rig)
@@ -272,4 +387,18 @@ int rig_get(struct rig *rig, const char *dir, const char *key)
     if (xenpv_mock_read(rig->mock, node, value, sizeof(value)))
         return -1;
     return atoi(value);
+}
+
+void rig_disk(struct rig *rig, uint64_t offset, void *to, size_t bytes)
+{
+    assert_int_equal(rig->disk.read(rig->disk.ctx, offset, to, (uint32_t)bytes), XENPV_OK);
+}
+
+void rig_assert_disk(struct rig *rig, uint64_t offset, const void *expected, size_t bytes)
+{
+    uint8_t *found = malloc(bytes);
+
+    rig_disk(rig, offset, found, bytes);
+    assert_memory_equal(found, expected, bytes);
+    free(found);
 }

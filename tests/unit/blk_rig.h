@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A mock with one disk in memory, our backend in domain 0 and a frontend in domain 1. */
+/* A mock with one disk in memory, our backend, in domain 0 unless told otherwise, and a frontend in
+ * domain 1. */
 #ifndef BLK_RIG_H
 #define BLK_RIG_H
 
@@ -11,13 +12,34 @@
 #define RIG_FRONTEND_PATH "/local/domain/1/device/vbd/51712"
 #define RIG_BACKEND_PATH  "/local/domain/0/backend/vbd/1/51712"
 
+/* What the backend offers; see struct xenpv_blkback_config. */
+struct rig_offer {
+    uint32_t queues, ring_order, segments, persistent;
+    enum xenpv_blk_units units;
+};
+/* As it was before any of it was known. */
+extern const struct rig_offer rig_oldest;
+
+enum rig_disk { RIG_MEMORY, RIG_VOLATILE };
+
 struct rig_options {
-    uint64_t bytes;        /* of the disk; 0: 1 MiB */
-    uint32_t sector_size;  /* 0: 512 */
-    uint32_t buffer_pages; /* of the frontend; 0: as initially */
-    bool readonly, no_flush, poll, no_backend;
-    bool slow_clock;    /* no deadline is met: for threads, whose clock runs as they please */
-    enum xenpv_abi abi; /* of the frontend */
+    uint64_t bytes;       /* of the disk; 0: 1 MiB */
+    uint32_t sector_size; /* 0: 512 */
+    enum rig_disk kind;
+    bool readonly, no_flush;
+    const struct rig_offer *offer; /* NULL: as initially */
+    bool no_backend;
+    uint16_t backend; /* its domain */
+    bool untrusted;
+    struct xenpv_mock_limits limits;
+
+    /* Of the frontend; 0: as initially. */
+    uint32_t queues, ring_order, segments, operations, buffer_pages, shared_pages, without;
+    uint32_t recover_ms; /* 0: a lost connection is not awaited */
+    bool poll, own_memory;
+    bool slow_clock; /* no deadline is met: for threads, whose clock runs as they please */
+    enum xenpv_abi abi;
+    enum xenpv_blk_units units;
 };
 
 struct rig {
@@ -25,11 +47,16 @@ struct rig {
     uint64_t allocated; /* blocks the allocator has out */
     struct xenpv_mock *mock;
     struct xenpv_port front_port, back_port;
+    uint16_t backend;       /* its domain ... */
+    char backend_path[128]; /* ... and directory */
     struct xenpv_disk disk;
     struct xenpv_blkback *back;
+    void (*other)(struct rig *rig, void *ctx); /* a backend of the test's own: does what it can */
+    void *other_ctx;
     void *memory;
     struct xenpv_blk *blk;
-    struct xenpv_blkq *q;
+    uint32_t queues;
+    struct xenpv_blkq *q; /* the one that the calls below use: queue 0 until a test changes it */
 };
 
 void rig_up(struct rig *rig, const struct rig_options *options);
@@ -41,8 +68,12 @@ void rig_down(struct rig *rig); /* asserts that nothing stays granted, bound, ma
 /* The same for a frontend whose backend never gave its pages back: only these may be left. */
 void rig_down_with_abandoned(struct rig *rig);
 
-/* Steps both ends once at the mock's time; true while neither has its end. */
+/* Steps both ends once at the mock's time. */
 void rig_step(struct rig *rig);
+/* Steps both ends until there is nothing to do at this time. */
+void rig_rest(struct rig *rig);
+/* Polls every queue until it has nothing more; what has ended is of no interest. */
+void rig_poll_all(struct rig *rig);
 
 /* Steps, moving the clock to the next deadline when nothing else happens, until the frontend is in
  * the state; fails after too many steps. */
@@ -52,10 +83,21 @@ void rig_until(struct rig *rig, enum xenpv_blk_state state);
 bool rig_run(struct rig *rig, uint64_t ms, bool (*until)(const struct rig *rig));
 bool rig_settled(const struct rig *rig); /* CONNECTED, CLOSED or FAILED */
 bool rig_over(const struct rig *rig);    /* CLOSED or FAILED */
-bool rig_drained(const struct rig *rig); /* no operation is pending */
+bool rig_drained(const struct rig *rig); /* no operation is pending, in any queue */
 
 void rig_connect(struct rig *rig);
 void rig_close(struct rig *rig);
+
+/* Another backend starts, on the same disk. */
+void rig_start_back(struct rig *rig, const struct rig_offer *offer);
+/* The backend is gone, from one moment to the next; its state stays in the store. */
+void rig_kill_back(struct rig *rig);
+/* The backend is told to close, and is done. */
+void rig_close_back(struct rig *rig);
+/* The directories of both ends go. */
+void rig_remove(struct rig *rig);
+/* They are made anew, for a backend in this domain. */
+void rig_make(struct rig *rig, uint16_t backend, bool readonly);
 
 /* Runs one operation to its end and returns its status. */
 int rig_read(struct rig *rig, uint64_t offset, void *to, size_t bytes);
@@ -71,6 +113,10 @@ int rig_wait(struct rig *rig);
 
 /* Writes a store node as the toolstack would. */
 void rig_set(struct rig *rig, const char *dir, const char *key, const char *value);
+
+/* Reads past the protocol what the disk holds. */
+void rig_disk(struct rig *rig, uint64_t offset, void *to, size_t bytes);
+void rig_assert_disk(struct rig *rig, uint64_t offset, const void *expected, size_t bytes);
 
 /* The store's value of a node as a number, or -1. */
 int rig_get(struct rig *rig, const char *dir, const char *key);

@@ -179,14 +179,16 @@ static void test_indexes_pass_the_end(void **state)
     for (int i = 0; i < 20; i++)
         rig_step(&rig);
     front = &rig.q->ring;
-    back = &rig.back->ring;
+    back = &rig.back->queue[0].ring;
     front->prod = front->published = front->cons = start;
     back->prod = back->published = back->cons = start;
     *front->out = *front->in = (struct xenpv_ring_indexes){.prod = start, .event = start + 1};
-    rig_fill(written, BYTES, 5);
-    assert_int_equal(rig_write(&rig, 0, written, BYTES), XENPV_OK);
-    assert_int_equal(rig_read(&rig, 0, found, BYTES), XENPV_OK);
-    assert_memory_equal(found, written, BYTES);
+    for (uint32_t i = 0; i < 8; i++) {
+        rig_fill(written, BYTES, i);
+        assert_int_equal(rig_write(&rig, 0, written, BYTES), XENPV_OK);
+        assert_int_equal(rig_read(&rig, 0, found, BYTES), XENPV_OK);
+        assert_memory_equal(found, written, BYTES);
+    }
     assert_in_range(front->prod, 1, 1000);
     rig_close(&rig);
     rig_down(&rig);
@@ -233,7 +235,6 @@ static void test_largest_disk(void **state)
     }
     assert_int_equal(xenpv_blkq_readv(rig.q, UINT64_MAX, &iov[1], 1, NULL), XENPV_ERANGE);
     assert_int_equal(xenpv_blkq_writev(rig.q, end - 1024, iov, 1, NULL), XENPV_OK);
-    assert_int_equal(xenpv_blkq_writev(rig.q, end - 700, &iov[1], 1, NULL), XENPV_EFULL);
     xenpv_blkq_submit(rig.q);
     hostile_take(&hostile, &request);
     assert_int_equal(request.op, XENPV_BLKIF_READ);

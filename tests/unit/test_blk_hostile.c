@@ -146,6 +146,38 @@ static void test_unpublished_id(void **state)
     rig_down(&rig);
 }
 
+/* A legal oddity: a request that is answered after so many later ones that the ring went round. */
+static void test_overtaken_request(void **state)
+{
+    uint8_t data[2][512];
+    struct xenpv_iov iov[2] = {{data[0], 512}, {data[1], 512}};
+    struct xenpv_blkif_request slow, request;
+    struct hostile hostile;
+    struct rig rig;
+
+    (void)state;
+    rig_up(&rig, &(struct rig_options){.no_backend = true});
+    hostile_offer(&rig);
+    hostile_connect(&rig, &hostile);
+    assert_int_equal(xenpv_blkq_readv(rig.q, 0, &iov[0], 1, data[0]), 0);
+    xenpv_blkq_submit(rig.q);
+    hostile_take(&hostile, &slow);
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(xenpv_blkq_readv(rig.q, 512, &iov[1], 1, data[1]), 0);
+        xenpv_blkq_submit(rig.q);
+        hostile_take(&hostile, &request);
+        hostile_put(&hostile, request.id, request.op, 0);
+        hostile_publish(&hostile);
+        assert_int_equal(poll_first(&rig, data[1]), 0);
+    }
+    hostile_put(&hostile, slow.id, slow.op, 0);
+    hostile_publish(&hostile);
+    assert_int_equal(poll_first(&rig, data[0]), 0);
+    xenpv_blk_close(rig.blk, xenpv_mock_now(rig.mock));
+    hostile_close(&rig, &hostile, XENPV_BLK_CLOSED);
+    rig_down(&rig);
+}
+
 /* FE-01 again with indexes about to wrap: nothing trips while the backend is honest. */
 static void test_indexes_wrap(void **state)
 {
@@ -302,6 +334,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_responses),
         cmocka_unit_test(test_unpublished_id),
+        cmocka_unit_test(test_overtaken_request),
         cmocka_unit_test(test_indexes_wrap),
         cmocka_unit_test(test_keys),
         cmocka_unit_test(test_backend_keeps_mapping),

@@ -34,6 +34,7 @@ static void test_previous_owner_died(void **state)
         assert_int_equal(xenpv_blk_detail(rig.blk)->error, XENPV_ESTALE);
         assert_int_equal(rig_get(&rig, RIG_FRONTEND_PATH, "state"), 4);
         xenpv_blk_config_init(&config, &rig.front_port, RIG_FRONTEND_PATH);
+        config.recover_ms = 0;
         assert_int_equal(xenpv_blk_init(rig.memory, &config, &rig.blk), XENPV_OK);
     }
     rig_connect(&rig);
@@ -308,7 +309,7 @@ static void test_unplug(void **state)
 static void test_foreign_keys(void **state)
 {
     static const char *const keys[] = {"multi-queue-num-queues", "ring-page-order",
-                                       "num-ring-pages", "feature-persistent"};
+                                       "num-ring-pages"};
     struct rig rig;
 
     (void)state;

@@ -19,19 +19,45 @@ enum status {
 enum port_choice { PORT_AUTO, PORT_LINUX, PORT_MOCK };
 
 /* The options that only some commands know, as bits. */
-enum { OPTION_OFFSET = 1, OPTION_LENGTH = 2, OPTION_IN = 4, OPTION_OUT = 8, OPTION_TAKE_OVER = 16 };
+enum {
+    OPTION_OFFSET = 1 << 0,
+    OPTION_LENGTH = 1 << 1,
+    OPTION_TARGET_OFFSET = 1 << 2,
+    OPTION_IN = 1 << 3,
+    OPTION_OUT = 1 << 4,
+    OPTION_ALL = 1 << 5,
+    OPTION_SECURE = 1 << 6,
+    OPTION_BUDGET = 1 << 7,
+    OPTION_TAKE_OVER = 1 << 8,
+    /* How a disk is used. */
+    OPTION_QUEUES = 1 << 9,
+    OPTION_RING_ORDER = 1 << 10,
+    OPTION_SEGMENTS = 1 << 11,
+    OPTION_POLL = 1 << 12,
+    OPTION_UNITS = 1 << 13,
+    OPTION_WITHOUT = 1 << 14,
+    OPTIONS_FORM = OPTION_QUEUES | OPTION_RING_ORDER | OPTION_SEGMENTS | OPTION_POLL |
+                   OPTION_UNITS | OPTION_WITHOUT,
+    OPTIONS_DISK = OPTIONS_FORM | OPTION_TAKE_OVER, /* of all commands that connect to one */
+};
 
 struct options {
     enum port_choice port;
     const char **mock_disks; /* paths */
     unsigned mock_disk_count;
+    const char **mock_backend; /* KEY=VALUE,... */
+    unsigned mock_backend_count;
     bool json;
     bool verbose;
     uint32_t timeout_ms; /* 0: for ever */
     unsigned given;      /* OPTION_ bits */
-    uint64_t offset, length;
+    uint64_t offset, length, target_offset;
     const char *in, *out;
-    bool take_over;
+    bool all, secure, take_over;
+    uint32_t budget; /* devices */
+    /* As in struct xenpv_blk_config; 0 unless given. */
+    uint32_t queues, ring_order, segments, units, without;
+    bool poll;
 };
 
 struct command {

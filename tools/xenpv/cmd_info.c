@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* xenpv info: one disk: both ends, what is offered, what is used of it, and why not more. */
 #include <inttypes.h>
+#include <string.h>
 
 #include "complain.h"
 #include "json.h"
@@ -12,7 +13,7 @@ struct view {
     char name[16];
     char holder[64];
     struct xenpv_blk_info info;
-    struct xenpv_negotiation features[XENPV_BLK_FEATURES];
+    struct xenpv_negotiation features[XENPV_BLK_NEGOTIATIONS];
     uint32_t feature_count;
 };
 
@@ -53,6 +54,46 @@ static void print_size(const struct xenpv_blk_info *info)
            info->sector_size, info->physical_sector_size);
 }
 
+/* A name for each bit, or "-". */
+static void features_text(uint32_t features, char text[128])
+{
+    text[0] = '\0';
+    for (uint32_t bit = 0; bit < XENPV_BLK_FEATURES; bit++)
+        if (features & 1u << bit)
+            snprintf(text + strlen(text), 128 - strlen(text), "%s%s", text[0] ? ", " : "",
+                     xenpv_blk_feature_name(bit));
+    if (text[0] == '\0')
+        snprintf(text, 128, "-");
+}
+
+/* What is known before a backend answers a frontend, and what only afterwards. */
+static void print_use(const struct xenpv_blk_info *info)
+{
+    char features[128];
+
+    features_text(info->features, features);
+    printf("transport  queues %u, pages of a ring %u, segments of a request %u\n", info->queues,
+           info->ring_pages, info->segments);
+    printf("features   %s%s\n", features, info->bytes ? "" : " (of what is published so far)");
+    if (info->bytes == 0)
+        return;
+    printf("flush      %s\n", info->can_flush ? "yes" : "no");
+    if (info->can_discard)
+        printf("discard    yes, granules of %u bytes from %u on, secure: %s\n",
+               info->discard_granularity, info->discard_alignment,
+               info->can_discard_secure ? "yes" : "no");
+    else
+        printf("discard    no\n");
+}
+
+static void print_identity(const struct xenpv_blk_info *info)
+{
+    if (info->serial[0])
+        printf("serial     %s\n", info->serial);
+    if (info->designator[0])
+        printf("designator %s\n", info->designator);
+}
+
 /* A good value is shown bare; a bad one with what is wrong with it. */
 static void print_feature(const struct xenpv_negotiation *feature)
 {
@@ -82,9 +123,15 @@ static void print_text(const struct view *view)
     printf("holder     %s\n", or_dash(view->holder));
     printf("frontend   %s  %s\n", frontend, info->frontend_path);
     printf("backend    %s  %s (domain %u)\n", backend, info->backend_path, info->backend_id);
-    printf("type       %s%s, %s\n", info->device_type[0] ? info->device_type : "disk",
-           info->removable ? ", removable" : "", info->readonly ? "read-only" : "read-write");
+    printf("type       %s%s%s, %s\n", info->device_type[0] ? info->device_type : "disk",
+           info->cdrom ? ", cdrom" : "", info->removable ? ", removable" : "",
+           info->readonly ? "read-only" : "read-write");
+    printf("trusted    %s\n", info->trusted ? "yes" : "no: it sees nothing but the data itself");
+    print_identity(info);
     print_size(info);
+    if (info->doubt[0])
+        printf("doubt      %s; --units says how a backend counts\n", info->doubt);
+    print_use(info);
     printf("\n%-30s  %-8s  %-8s  %4s  %s\n", "FEATURE", "OFFERED", "ASKED", "USED", "WHY NOT MORE");
     for (uint32_t i = 0; i < view->feature_count; i++)
         print_feature(&view->features[i]);
@@ -115,7 +162,28 @@ static void print_disk_json(const struct xenpv_blk_info *info)
     json_bool("readonly", info->readonly);
     json_bool("removable", info->removable);
     json_bool("cdrom", info->cdrom);
+    json_bool("trusted", info->trusted);
+    json_text("serial", info->serial);
+    json_text("designator", info->designator);
+    json_text("doubt", info->doubt);
+}
+
+/* What is in use, or would be. */
+static void print_use_json(const struct xenpv_blk_info *info)
+{
+    json_number("queues", info->queues);
+    json_number("ring_pages", info->ring_pages);
+    json_number("segments", info->segments);
+    json_open("features_used", '[');
+    for (uint32_t bit = 0; bit < XENPV_BLK_FEATURES; bit++)
+        if (info->features & 1u << bit)
+            json_text(NULL, xenpv_blk_feature_name(bit));
+    json_close(']');
     json_bool("flush", info->can_flush);
+    json_bool("discard", info->can_discard);
+    json_bool("discard_secure", info->can_discard_secure);
+    json_number("discard_granularity", info->discard_granularity);
+    json_number("discard_alignment", info->discard_alignment);
 }
 
 static void print_feature_json(const struct xenpv_negotiation *feature)
@@ -144,6 +212,7 @@ static void print_json(const struct view *view)
     json_number("domain", info->backend_id);
     json_close('}');
     print_disk_json(info);
+    print_use_json(info);
     json_open("features", '[');
     for (uint32_t i = 0; i < view->feature_count; i++)
         print_feature_json(&view->features[i]);
@@ -176,7 +245,7 @@ static int run(const struct options *options, int count, char **arguments)
 {
     struct machine *machine;
     struct device device;
-    struct vbd vbd;
+    struct vbd vbd = {.blk = NULL};
     int status;
 
     (void)count;
@@ -185,7 +254,9 @@ static int run(const struct options *options, int count, char **arguments)
     status = machine_open(options, MACHINE_STORE, &machine);
     if (status != STATUS_DONE)
         return status;
-    status = vbd_make(&vbd, machine, &device);
+    status = device_find_disk(machine, &device);
+    if (status == STATUS_DONE)
+        status = vbd_make(&vbd, machine, &device, 1);
     if (status == STATUS_DONE)
         status = show(&vbd, options->json);
     return machine_close(machine, vbd_close(&vbd, status));
@@ -193,10 +264,11 @@ static int run(const struct options *options, int count, char **arguments)
 
 const struct command info_commands[] = {
     {.name = "info",
-     .arguments = "vbd/NUMBER",
+     .arguments = "DISK",
      .summary = "show one disk: what is offered, what is used, and why not more",
      .help = "Shows both ends of the device, its holder, the disk's properties, and each feature\n"
              "that its backend offers, with what xenpv uses of it. Changes nothing.\n",
+     .options = OPTIONS_FORM,
      .least = 1,
      .most = 1,
      .run = run},

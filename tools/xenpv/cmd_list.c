@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <xenpv/abi/blkif.h>
+#include <xenpv/admit.h>
 #include <xenpv/bus.h>
 
 #include "complain.h"
@@ -21,11 +22,13 @@ struct row {
     char mac[24];
     uint64_t bytes; /* 0: not known */
     char holder[64];
+    bool counted, admitted; /* by the budget */
 };
 
 struct table {
     struct row *rows;
     size_t count;
+    bool has_budget;
 };
 
 /* ----------------------------------------------------------------------------- what there is -- */
@@ -150,6 +153,65 @@ static int by_class_and_id(const void *a, const void *b)
     return order ? order : (left->id > right->id) - (left->id < right->id);
 }
 
+/* ------------------------------------------------------------------------------------ budget -- */
+
+static bool class_counts(const char *class_name, enum xenpv_admit_class *device_class)
+{
+    *device_class = strcmp(class_name, "vif") == 0 ? XENPV_ADMIT_NIC : XENPV_ADMIT_DISK;
+    return strcmp(class_name, "vbd") == 0 || strcmp(class_name, "vif") == 0;
+}
+
+static int admit(struct table *table, uint32_t budget)
+{
+    struct xenpv_admit_device *devices = calloc(table->count + 1, sizeof(*devices));
+    uint32_t count = 0;
+
+    if (!devices)
+        return XENPV_ENOMEM;
+    for (size_t i = 0; i < table->count; i++) {
+        struct row *row = &table->rows[i];
+
+        row->counted = class_counts(row->class_name, &devices[count].device_class);
+        devices[count].number = row->id;
+        count += row->counted;
+    }
+    xenpv_admit(devices, count, budget);
+    count = 0;
+    for (size_t i = 0; i < table->count; i++)
+        if (table->rows[i].counted)
+            table->rows[i].admitted = devices[count++].admitted;
+    free(devices);
+    table->has_budget = true;
+    return 0;
+}
+
+#define NAMES_SAID 8u /* refused devices that are called by their names */
+
+static void tell_refused(const struct table *table, uint32_t budget)
+{
+    char names[NAMES_SAID * 48] = "";
+    unsigned refused = 0;
+
+    for (size_t i = 0; i < table->count; i++) {
+        const struct row *row = &table->rows[i];
+
+        if (row->counted && !row->admitted && refused++ < NAMES_SAID)
+            snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s/%u",
+                     names[0] ? ", " : "", row->class_name, row->id);
+    }
+    if (refused > NAMES_SAID)
+        snprintf(names + strlen(names), sizeof(names) - strlen(names), " and %u more",
+                 refused - NAMES_SAID);
+    if (refused)
+        complain(STATUS_DONE, "a budget of %u disks and network cards has no room for %s", budget,
+                 names);
+}
+
+static const char *budget_text(const struct row *row)
+{
+    return !row->counted ? "-" : row->admitted ? "admitted" : "refused";
+}
+
 /* ---------------------------------------------------------------------------------- printing -- */
 
 /* "4 Connected"; what is no state as it stands there. */
@@ -171,9 +233,17 @@ static const char *or_dash(const char *text)
     return text[0] ? text : "-";
 }
 
-#define COLUMNS "%-16s  %-8s  %-7s  %-15s  %-15s  %-30s  %s\n"
+#define COLUMNS "%-16s  %-8s  %-7s  %-15s  %-15s  %-30s  "
 
-static void print_row(const struct row *row)
+/* The last two columns; that of the budget only where there is one. */
+static void print_rest(const struct table *table, const char *budget, const char *holder)
+{
+    if (table->has_budget)
+        printf("%-8s  ", budget);
+    printf("%s\n", holder);
+}
+
+static void print_row(const struct table *table, const struct row *row)
 {
     char device[48], ends[2][32], what[48], size[SIZE_TEXT_MAX];
 
@@ -185,17 +255,19 @@ static void print_row(const struct row *row)
         snprintf(what, sizeof(what), "%" PRIu64 " (%s)", row->bytes, size);
     else
         snprintf(what, sizeof(what), "%s", or_dash(row->mac));
-    printf(COLUMNS, device, or_dash(row->name), or_dash(row->backend_id), ends[0], ends[1], what,
-           or_dash(row->holder));
+    printf(COLUMNS, device, or_dash(row->name), or_dash(row->backend_id), ends[0], ends[1], what);
+    print_rest(table, budget_text(row), or_dash(row->holder));
 }
 
 static void print_text(const struct table *table)
 {
-    if (table->count)
+    if (table->count) {
         printf(COLUMNS, "DEVICE", "NAME", "BACKEND", "FRONTEND STATE", "BACKEND STATE",
-               "SIZE OR MAC", "HOLDER");
+               "SIZE OR MAC");
+        print_rest(table, "BUDGET", "HOLDER");
+    }
     for (size_t i = 0; i < table->count; i++)
-        print_row(&table->rows[i]);
+        print_row(table, &table->rows[i]);
 }
 
 /* A number as such, anything else as text, nothing as null. */
@@ -211,7 +283,7 @@ static void print_found_json(const char *key, const char *text)
         json_text(key, text);
 }
 
-static void print_row_json(const struct row *row)
+static void print_row_json(const struct table *table, const struct row *row)
 {
     json_open(NULL, '{');
     json_text("class", row->class_name);
@@ -225,6 +297,10 @@ static void print_row_json(const struct row *row)
     if (row->mac[0])
         json_text("mac", row->mac);
     json_text("holder", row->holder);
+    if (table->has_budget && row->counted)
+        json_bool("admitted", row->admitted);
+    else if (table->has_budget)
+        json_null("admitted");
     json_close('}');
 }
 
@@ -232,16 +308,29 @@ static void print_json(const struct table *table)
 {
     json_open(NULL, '[');
     for (size_t i = 0; i < table->count; i++)
-        print_row_json(&table->rows[i]);
+        print_row_json(table, &table->rows[i]);
     json_close(']');
 }
 
 /* --------------------------------------------------------------------------------------- run -- */
 
-static int show(struct machine *machine, bool json)
+static int fill(struct machine *machine, struct table *table)
 {
+    const struct options *options = machine->options;
+    int error = for_each(machine, table, "device", NULL, add_class);
+
+    if (error)
+        return error;
+    if (table->count)
+        qsort(table->rows, table->count, sizeof(*table->rows), by_class_and_id);
+    return options->given & OPTION_BUDGET ? admit(table, options->budget) : 0;
+}
+
+static int show(struct machine *machine)
+{
+    const struct options *options = machine->options;
     struct table table = {0};
-    int error = for_each(machine, &table, "device", NULL, add_class);
+    int error = fill(machine, &table);
 
     if (error) {
         free(table.rows);
@@ -250,9 +339,8 @@ static int show(struct machine *machine, bool json)
     }
     if (table.count == 0)
         complain(STATUS_DONE, "this domain has no PV devices");
-    else
-        qsort(table.rows, table.count, sizeof(*table.rows), by_class_and_id);
-    if (json)
+    tell_refused(&table, options->budget);
+    if (options->json)
         print_json(&table);
     else
         print_text(&table);
@@ -270,7 +358,7 @@ static int run(const struct options *options, int count, char **arguments)
     status = machine_open(options, MACHINE_STORE, &machine);
     if (status != STATUS_DONE)
         return status;
-    return machine_close(machine, show(machine, options->json));
+    return machine_close(machine, show(machine));
 }
 
 const struct command list_commands[] = {
@@ -278,7 +366,10 @@ const struct command list_commands[] = {
      .arguments = "",
      .summary = "list the PV devices of this domain",
      .help = "Shows each device with its backend's domain, the states of both ends, a disk's size\n"
-             "or a network card's address, and who holds the device. Changes nothing.\n",
+             "or a network card's address, and who holds the device. Changes nothing.\n"
+             "  --budget N              say which devices a guest takes on that has room for N:\n"
+             "                          disks before network cards, each class by number\n",
+     .options = OPTION_BUDGET,
      .least = 0,
      .most = 0,
      .run = run},

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "os.h"
 #include "progress.h"
 
 /* A file's name may hold anything, a line break too. */
@@ -46,6 +47,17 @@ void remark(const struct options *options, const char *format, ...)
     va_end(arguments);
 }
 
+void notice(const struct options *options, const char *format, ...)
+{
+    va_list arguments;
+
+    if (!options->verbose && !os_is_terminal(OS_STDERR))
+        return;
+    va_start(arguments, format);
+    write_line(format, arguments);
+    va_end(arguments);
+}
+
 int status_of_error(int error)
 {
     switch (error) {
@@ -70,8 +82,6 @@ static const char *advice(int error)
                "--timeout gives it longer";
     case XENPV_EACCES:
         return "; run as root";
-    case XENPV_ENOGRANT:
-        return "; Linux limits them in /sys/module/xen_gntalloc/parameters/limit";
     default:
         return "";
     }

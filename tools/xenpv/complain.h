@@ -22,6 +22,9 @@ int complain(int status, const char *format, ...) PRINTF_LIKE(2, 3);
 /* The same for what is no error: nothing unless `verbose`. */
 void remark(const struct options *options, const char *format, ...) PRINTF_LIKE(2, 3);
 
+/* And for what somebody who sits before a terminal wants to know: also if standard error is one. */
+void notice(const struct options *options, const char *format, ...) PRINTF_LIKE(2, 3);
+
 /* The line for a device that failed, after that long, with `note` at its end; returns the exit
  * status that belongs to it. */
 int complain_of_device(const char *device, const struct xenpv_detail *detail, uint64_t waited_ms,

@@ -48,3 +48,8 @@ const char *machine_fate(struct machine *machine, uint16_t domid)
 {
     return machine->ops->fate(machine, domid);
 }
+
+uint32_t machine_grant_limit(struct machine *machine, char *raise, size_t bytes)
+{
+    return machine->ops->grant_limit(machine, raise, bytes);
+}

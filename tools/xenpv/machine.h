@@ -26,6 +26,7 @@ struct machine_ops {
      * asked.
      */
     const char *(*fate)(struct machine *machine, uint16_t domid);
+    uint32_t (*grant_limit)(struct machine *machine, char *raise, size_t bytes);
     int (*close)(struct machine *machine);
 };
 
@@ -55,7 +56,7 @@ uint64_t machine_now(struct machine *machine);
 void machine_wait(struct machine *machine, const struct os_wait *waits, unsigned count,
                   uint64_t deadline);
 
-/* Makes the device ours until the machine is closed, one at most; with the option, from others. */
+/* Makes the device ours until the machine is closed; with the option, from others. */
 int machine_claim(struct machine *machine, const char *class_name, uint32_t id);
 
 /* Who holds the device now; "" when nobody does. */
@@ -64,6 +65,12 @@ void machine_holder(struct machine *machine, const char *class_name, uint32_t id
 
 /* What has become of the peer's domain, e.g. "has crashed"; "" when it lives or cannot be asked. */
 const char *machine_fate(struct machine *machine, uint16_t domid);
+
+/*
+ * How many pages may be shared at most, by all there is on this machine, and the command that
+ * raises it, as text; 0 and "" when nobody says.
+ */
+uint32_t machine_grant_limit(struct machine *machine, char *raise, size_t bytes);
 
 /* The two there are. */
 int machine_open_linux(const struct options *options, enum machine_need need,

@@ -11,10 +11,16 @@
 /* How long --take-over waits for a holder when there is no --timeout. */
 #define PATIENCE_MS 30000u
 
+/* Pages that all processes together may share through /dev/xen/gntalloc. */
+#define GRANT_LIMIT "/sys/module/xen_gntalloc/parameters/limit"
+
+#define CLAIMS_MAX 2u /* no command uses more devices */
+
 struct linux_machine {
     struct machine machine;
     struct xenpv_linux *handle;
-    struct xenpv_linux_claim *claim;
+    struct xenpv_linux_claim *claims[CLAIMS_MAX];
+    unsigned claim_count;
 };
 
 static struct linux_machine *ours(struct machine *machine)
@@ -47,15 +53,20 @@ static void linux_wait(struct machine *machine, const struct os_wait *waits, uns
 
 static int linux_claim(struct machine *machine, const char *class_name, uint32_t id)
 {
+    struct linux_machine *self = ours(machine);
     const struct options *options = machine->options;
     uint32_t patience = options->timeout_ms ? options->timeout_ms : PATIENCE_MS;
     struct xenpv_linux_error error;
-    int rc = xenpv_linux_claim(class_name, id, options->take_over, patience, &ours(machine)->claim,
-                               &error);
+    int rc;
 
+    if (self->claim_count == CLAIMS_MAX)
+        return complain(STATUS_FAILED, "internal error: more than %u devices", CLAIMS_MAX);
+    rc = xenpv_linux_claim(class_name, id, options->take_over, patience,
+                           &self->claims[self->claim_count], &error);
     if (rc)
         return complain(status_of_error(rc), "%s/%u: %s%s", class_name, id, error.text,
                         rc == XENPV_EBUSY && !options->take_over ? "; --take-over takes it" : "");
+    self->claim_count++;
     return STATUS_DONE;
 }
 
@@ -80,12 +91,30 @@ static const char *linux_fate(struct machine *machine, uint16_t domid)
     return fates[xenpv_linux_domain(ours(machine)->handle, domid)];
 }
 
+static uint32_t linux_grant_limit(struct machine *machine, char *raise, size_t bytes)
+{
+    FILE *file = fopen(GRANT_LIMIT, "re");
+    unsigned long limit = 0;
+    char line[32];
+
+    (void)machine;
+    raise[0] = '\0';
+    if (file && fgets(line, sizeof(line), file))
+        limit = strtoul(line, NULL, 10);
+    if (file)
+        fclose(file);
+    if (limit == 0 || limit >= UINT32_MAX)
+        return 0;
+    snprintf(raise, bytes, "echo %lu > " GRANT_LIMIT, limit < 4096 ? 8192 : 2 * limit);
+    return (uint32_t)limit;
+}
+
 static int linux_close(struct machine *machine)
 {
     struct linux_machine *self = ours(machine);
 
-    if (self->claim)
-        xenpv_linux_release(self->claim);
+    while (self->claim_count)
+        xenpv_linux_release(self->claims[--self->claim_count]);
     xenpv_linux_close(self->handle);
     free(self);
     return STATUS_DONE;
@@ -97,6 +126,7 @@ static const struct machine_ops linux_ops = {
     .claim = linux_claim,
     .holder = linux_holder,
     .fate = linux_fate,
+    .grant_limit = linux_grant_limit,
     .close = linux_close,
 };
 

@@ -4,30 +4,17 @@
  * backend. Its clock is not the real one: it stands still while anything moves, and jumps to the
  * next deadline when nothing does, so that no time-out ever takes time.
  */
+#include <inttypes.h>
 #include <stdlib.h>
-
-#include <xenpv/harness/blkback.h>
-#include <xenpv/harness/mock.h>
+#include <string.h>
 
 #include "complain.h"
 #include "machine.h"
-
-#define GUEST  1u
-#define DRIVER 0u /* domain of the backends */
-
-struct mock_disk {
-    struct xenpv_disk disk;
-    struct xenpv_blkback *back;
-    bool open;
-    /* As they were after the last step, to see whether it moved. */
-    enum xenpv_bus_phase phase;
-    struct xenpv_blkback_stats stats;
-};
+#include "mock_disk.h"
 
 struct mock_machine {
     struct machine machine;
-    struct xenpv_mock *mock;
-    struct xenpv_port driver_port;
+    struct mock_world world;
     struct mock_disk *disks;
     unsigned count;
     bool quiet; /* nothing moved in the last wait */
@@ -50,8 +37,6 @@ static void on_free(void *ctx, void *memory)
     os_free(memory);
 }
 
-static const struct xenpv_allocator allocator = {.alloc = on_alloc, .free = on_free};
-
 static void on_log(void *ctx, uint16_t domid, enum xenpv_log_level level, const char *line)
 {
     const struct machine *machine = ctx;
@@ -60,98 +45,11 @@ static void on_log(void *ctx, uint16_t domid, enum xenpv_log_level level, const 
     remark(machine->options, "domain %u: %s", domid, line);
 }
 
-/* ------------------------------------------------------------------------------------- disks -- */
-
-/* As libxl numbers them: xvda to xvdp the old way, what comes behind by the extended numbers. */
-static uint32_t disk_number(unsigned index)
-{
-    return index < 16 ? 51712 + 16 * index : 268439552 + 256 * (index - 16);
-}
-
-static int complain_of_image(const char *path, int error)
-{
-    char found[48];
-
-    if (error == XENPV_ENOENT)
-        return complain(STATUS_ENVIRONMENT, "--mock-disk %s: there is no such file", path);
-    if (error != XENPV_EINVAL)
-        return complain(STATUS_ENVIRONMENT, "--mock-disk %s: cannot open it: %s", path,
-                        xenpv_error_text(error));
-    os_describe(path, found);
-    return complain(STATUS_ENVIRONMENT,
-                    "--mock-disk %s: it is %s; a disk needs a file or block device whose size is a "
-                    "multiple of 512, and not 0",
-                    path, found);
-}
-
-/* Writable where that is allowed, else read-only. */
-static int open_image(const char *path, struct xenpv_disk *disk)
-{
-    int rc = xenpv_disk_file(&allocator, path, false, disk);
-
-    if (rc == XENPV_EACCES)
-        rc = xenpv_disk_file(&allocator, path, true, disk);
-    return rc ? complain_of_image(path, rc) : STATUS_DONE;
-}
-
-static int create_backend(struct mock_machine *self, unsigned index, const char *path)
-{
-    struct mock_disk *disk = &self->disks[index];
-    struct xenpv_mock_vbd vbd = {.frontend = GUEST,
-                                 .backend = DRIVER,
-                                 .vdev = disk_number(index),
-                                 .readonly = disk->disk.readonly,
-                                 .params = path};
-    char directory[64];
-    struct xenpv_blkback_config config = {.size = sizeof(config),
-                                          .port = &self->driver_port,
-                                          .path = directory,
-                                          .disk = &disk->disk,
-                                          .allocator = allocator};
-    int rc = xenpv_mock_add_vbd(self->mock, &vbd);
-
-    snprintf(directory, sizeof(directory), "backend/vbd/%u/%u", GUEST, vbd.vdev);
-    if (rc == 0)
-        rc = xenpv_blkback_create(&config, &disk->back);
-    if (rc == 0)
-        rc = xenpv_blkback_start(disk->back, xenpv_mock_now(self->mock));
-    return rc ? complain(STATUS_ENVIRONMENT, "--mock-disk %s: cannot be made a disk: %s", path,
-                         xenpv_error_text(rc))
-              : STATUS_DONE;
-}
-
-static int add_disk(struct mock_machine *self, const char *path)
-{
-    unsigned index = self->count;
-    int status = open_image(path, &self->disks[index].disk);
-
-    if (status != STATUS_DONE)
-        return status;
-    self->count++;
-    self->disks[index].open = true;
-    return create_backend(self, index, path);
-}
-
 /* ---------------------------------------------------------------------------------- stepping -- */
 
 static uint64_t mock_now(struct machine *machine)
 {
-    return xenpv_mock_now(ours(machine)->mock);
-}
-
-/* True when the backend did something that the frontend may see. */
-static bool step_disk(struct mock_machine *self, struct mock_disk *disk)
-{
-    struct xenpv_blkback_stats stats;
-    enum xenpv_bus_phase phase = xenpv_blkback_step(disk->back, xenpv_mock_now(self->mock));
-    bool moved;
-
-    xenpv_blkback_stats(disk->back, &stats);
-    moved = phase != disk->phase || stats.requests != disk->stats.requests ||
-            stats.refused != disk->stats.refused || stats.notified != disk->stats.notified;
-    disk->phase = phase;
-    disk->stats = stats;
-    return moved;
+    return xenpv_mock_now(ours(machine)->world.mock);
 }
 
 static bool step_disks(struct mock_machine *self)
@@ -159,8 +57,7 @@ static bool step_disks(struct mock_machine *self)
     bool moved = false;
 
     for (unsigned i = 0; i < self->count; i++)
-        if (self->disks[i].back)
-            moved |= step_disk(self, &self->disks[i]);
+        moved |= mock_disk_step(&self->disks[i], mock_now(&self->machine));
     return moved;
 }
 
@@ -206,7 +103,7 @@ static void mock_wait(struct machine *machine, const struct os_wait *waits, unsi
     if (deadline == UINT64_MAX)
         exit(complain(STATUS_FAILED, "internal error: all ends of the mock wait for each other"));
     if (deadline > now)
-        xenpv_mock_advance(self->mock, deadline - now);
+        xenpv_mock_advance(self->world.mock, deadline - now);
     self->quiet = false;
 }
 
@@ -222,24 +119,44 @@ static void settle(struct mock_machine *self)
 static bool all_done(const struct mock_machine *self)
 {
     for (unsigned i = 0; i < self->count; i++)
-        if (self->disks[i].phase != XENPV_BUS_DONE && self->disks[i].phase != XENPV_BUS_IDLE)
+        if (!mock_disk_is_done(&self->disks[i]))
             return false;
     return true;
+}
+
+/* With -v, what the backends were asked for. */
+static void remark_stats(const struct mock_machine *self, const struct mock_disk *disk)
+{
+    const struct xenpv_blkback_stats *a = &disk->stats_before, *b = &disk->stats;
+    const struct {
+        const char *name;
+        uint64_t number;
+    } rows[] = {{"requests", a->requests + b->requests},
+                {"refused", a->refused + b->refused},
+                {"indirect", a->indirect + b->indirect},
+                {"flushes", a->flushes + b->flushes},
+                {"barriers", a->barriers + b->barriers},
+                {"discards", a->discards + b->discards},
+                {"pages mapped or copied for one request", a->mapped + b->mapped}};
+    char text[256] = "";
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%" PRIu64 " %s",
+                 i ? ", " : "", rows[i].number, rows[i].name);
+    if (rows[0].number)
+        remark(self->machine.options, "mock vbd/%u: %s", disk->number, text);
 }
 
 static void close_disks(struct mock_machine *self)
 {
     for (unsigned i = 0; i < self->count; i++)
-        if (self->disks[i].back)
-            xenpv_blkback_close(self->disks[i].back, xenpv_mock_now(self->mock));
+        mock_disk_end(&self->disks[i], mock_now(&self->machine));
     step_disks(self);
     while (!all_done(self))
         mock_wait(&self->machine, NULL, 0, UINT64_MAX);
     for (unsigned i = 0; i < self->count; i++) {
-        if (self->disks[i].back)
-            xenpv_blkback_destroy(self->disks[i].back);
-        if (self->disks[i].open)
-            self->disks[i].disk.close(self->disks[i].disk.ctx);
+        remark_stats(self, &self->disks[i]);
+        mock_disk_close(&self->disks[i]);
     }
 }
 
@@ -248,7 +165,7 @@ static int audit(struct mock_machine *self, uint16_t domid)
 {
     struct xenpv_mock_ledger ledger;
 
-    if (xenpv_mock_ledger(self->mock, domid, &ledger) != 0)
+    if (xenpv_mock_ledger(self->world.mock, domid, &ledger) != 0)
         return STATUS_DONE;
     if (ledger.grants || ledger.deferred || ledger.ports || ledger.maps || ledger.watches)
         return complain(STATUS_FAILED,
@@ -265,11 +182,11 @@ static int mock_close(struct machine *machine)
     int status = STATUS_DONE;
 
     close_disks(self);
-    if (self->mock)
-        status = audit(self, GUEST);
-    if (self->mock && status == STATUS_DONE)
-        status = audit(self, DRIVER);
-    xenpv_mock_destroy(self->mock);
+    if (self->world.mock)
+        status = audit(self, MOCK_GUEST);
+    if (self->world.mock && status == STATUS_DONE)
+        status = audit(self, MOCK_DRIVER);
+    xenpv_mock_destroy(self->world.mock);
     free(self->disks);
     free(self);
     return status;
@@ -302,36 +219,70 @@ static const char *mock_fate(struct machine *machine, uint16_t domid)
     return ""; /* both domains live as long as we do */
 }
 
+static uint32_t mock_grant_limit(struct machine *machine, char *raise, size_t bytes)
+{
+    uint32_t grants = ours(machine)->world.offer.grants;
+
+    snprintf(raise, bytes, "%s", grants ? "--mock-backend grants=N" : "");
+    return grants;
+}
+
 static const struct machine_ops mock_ops = {
     .now = mock_now,
     .wait = mock_wait,
     .claim = mock_claim,
     .holder = mock_holder,
     .fate = mock_fate,
+    .grant_limit = mock_grant_limit,
     .close = mock_close,
 };
 
 static int make_domains(struct mock_machine *self)
 {
-    struct xenpv_mock_config config = {
-        .size = sizeof(config), .allocator = allocator, .log = on_log, .ctx = &self->machine};
-    int rc = xenpv_mock_create(&config, &self->mock);
+    struct mock_world *world = &self->world;
+    struct xenpv_mock_config config = {.size = sizeof(config),
+                                       .allocator = world->allocator,
+                                       .limits = {.grants = world->offer.grants},
+                                       .log = on_log,
+                                       .ctx = &self->machine};
+    int rc = xenpv_mock_create(&config, &world->mock);
 
     if (rc == 0)
-        rc = xenpv_mock_add_domain(self->mock, GUEST);
+        rc = xenpv_mock_add_domain(world->mock, MOCK_GUEST);
     if (rc == 0)
-        rc = xenpv_mock_port(self->mock, GUEST, &self->machine.port);
+        rc = xenpv_mock_port(world->mock, MOCK_GUEST, &self->machine.port);
     if (rc == 0)
-        rc = xenpv_mock_port(self->mock, DRIVER, &self->driver_port);
+        rc = xenpv_mock_port(world->mock, MOCK_DRIVER, &world->driver_port);
     return rc ? complain(STATUS_ENVIRONMENT, "the mock cannot be made: %s", xenpv_error_text(rc))
               : STATUS_DONE;
 }
 
+static int add_disks(struct mock_machine *self, const struct options *options)
+{
+    int status = STATUS_DONE;
+
+    for (unsigned i = 0; status == STATUS_DONE && i < options->mock_disk_count; i++) {
+        const char *path = options->mock_disks[i];
+
+        for (unsigned before = 0; before < i; before++)
+            if (os_same_file(path, options->mock_disks[before]))
+                return complain(STATUS_USAGE, "--mock-disk %s: it is --mock-disk %s, too", path,
+                                options->mock_disks[before]);
+        self->count++;
+        status = mock_disk_open(&self->disks[i], &self->world, i, path);
+    }
+    return status;
+}
+
 int machine_open_mock(const struct options *options, struct machine **machine)
 {
-    struct mock_machine *self = calloc(1, sizeof(*self));
+    struct mock_offer offer;
+    struct mock_machine *self;
     int status;
 
+    if (!mock_offer_parse(options, &offer))
+        return STATUS_USAGE;
+    self = calloc(1, sizeof(*self));
     if (self)
         self->disks = calloc(options->mock_disk_count + 1, sizeof(*self->disks));
     if (!self || !self->disks) {
@@ -340,9 +291,11 @@ int machine_open_mock(const struct options *options, struct machine **machine)
     }
     self->machine.options = options;
     self->machine.ops = &mock_ops;
+    self->world.offer = offer;
+    self->world.allocator = (struct xenpv_allocator){.alloc = on_alloc, .free = on_free};
     status = make_domains(self);
-    for (unsigned i = 0; status == STATUS_DONE && i < options->mock_disk_count; i++)
-        status = add_disk(self, options->mock_disks[i]);
+    if (status == STATUS_DONE)
+        status = add_disks(self, options);
     if (status != STATUS_DONE)
         return machine_close(&self->machine, status);
     settle(self);

@@ -69,6 +69,7 @@ static void help_all(void)
 /* Every command that the words name, in full or by their first word. */
 static int help_some(char **words, int count)
 {
+    unsigned options = 0;
     int shown = 0;
 
     for (size_t f = 0; f < FAMILIES; f++)
@@ -80,11 +81,12 @@ static int help_some(char **words, int count)
             printf("%s", shown++ ? "\n" : "");
             print_synopsis(command);
             printf("%s", command->help);
+            options |= command->options;
         }
     if (shown == 0)
         return complain(STATUS_USAGE, "there is no command '%s%s%s'; see 'xenpv --help'", words[0],
                         count > 1 ? " " : "", count > 1 ? words[1] : "");
-    printf("\n%s", options_help);
+    printf("\n%s%s", options & OPTIONS_FORM ? options_form_help : "", options_help);
     return STATUS_DONE;
 }
 

@@ -18,7 +18,7 @@ static bool grow(uint64_t *number, uint64_t factor, uint64_t digit, uint64_t mos
     return true;
 }
 
-bool number_parse(const char *name, const char *text, bool suffixes, uint64_t most,
+bool number_parse(const char *name, const char *text, bool suffixes, uint64_t least, uint64_t most,
                   uint64_t *number)
 {
     size_t digits = strspn(text, "0123456789");
@@ -35,11 +35,11 @@ bool number_parse(const char *name, const char *text, bool suffixes, uint64_t mo
     *number = 0;
     for (const char *c = text; c < rest; c++)
         fits = fits && grow(number, 10, (uint64_t)(*c - '0'), most);
-    if (!fits || !grow(number, factor, 0, most)) {
-        complain(STATUS_USAGE, "%s: %s is too large: at most %" PRIu64, name, text, most);
-        return false;
-    }
-    return true;
+    if (fits && grow(number, factor, 0, most) && *number >= least)
+        return true;
+    complain(STATUS_USAGE, "%s: %s is out of range: %" PRIu64 " to %" PRIu64, name, text, least,
+             most);
+    return false;
 }
 
 void size_text(uint64_t bytes, char text[SIZE_TEXT_MAX])

@@ -8,9 +8,10 @@
 
 /*
  * Decimal digits and nothing else: no sign, blank or prefix; with `suffixes`, one of K, M, G, T may
- * follow, for a power of 1024. On failure complains of option `name` and returns false.
+ * follow, for a power of 1024. On failure complains of option `name`, naming the range `least` to
+ * `most` where it was left, and returns false.
  */
-bool number_parse(const char *name, const char *text, bool suffixes, uint64_t most,
+bool number_parse(const char *name, const char *text, bool suffixes, uint64_t least, uint64_t most,
                   uint64_t *number);
 
 #define SIZE_TEXT_MAX 16u

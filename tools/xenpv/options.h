@@ -21,7 +21,13 @@ bool options_suit(const struct options *options, const struct command *command);
 
 void options_free(struct command_line *line);
 
-/* The part of --help about the options that every command knows. */
-extern const char options_help[];
+/* The part of --help about the options that every command knows, and about OPTIONS_FORM. */
+extern const char options_help[], options_form_help[];
+
+/*
+ * The index of `text` in `choices`, which ends with NULL; -1 after complaining, as what `name` says
+ * is the option or key.
+ */
+int options_choose(const char *name, const char *text, const char *const *choices);
 
 #endif

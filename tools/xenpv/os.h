@@ -28,7 +28,7 @@ struct os_wait {
     xenpv_handle handle;
     bool writing;
 };
-#define OS_WAITS_MAX 8u
+#define OS_WAITS_MAX 132u /* two disks of 64 queues, the store, a stream */
 
 /* Until one is ready, a signal asks us to end, or `ms` have passed (UINT64_MAX: for ever). */
 void os_wait(const struct os_wait *waits, unsigned count, uint64_t ms);
@@ -41,8 +41,8 @@ void os_wait(const struct os_wait *waits, unsigned count, uint64_t ms);
 
 /* A descriptor, or -1 with errno set; a directory is EISDIR. */
 int os_open_input(const char *path);
-/* Created, or cut to nothing. */
-int os_open_output(const char *path);
+/* Created, or cut to nothing; with `keep` what it holds stays. */
+int os_open_output(const char *path, bool keep);
 /* Both paths lead to the same file, which is there. */
 bool os_same_file(const char *a, const char *b);
 /* 0, or -1 with errno set: what was written may be lost. */
@@ -51,6 +51,13 @@ int os_close(int fd);
 /* True, and the bytes from here to its end, where that is known: a file of some size, a block
  * device. */
 bool os_size(int fd, uint64_t *bytes);
+
+/* Moves on by so many bytes without reading or writing them; -1 with errno set, as for a pipe. */
+int os_skip(int fd, uint64_t bytes);
+/* What is skipped in writing takes no room on the disk and reads as zeroes: a file, just made. */
+bool os_skips_zeroes(int fd);
+/* The file ends here: what was skipped last is part of it. -1 with errno set. */
+int os_end(int fd);
 
 /* As read(2) and write(2), but they do not wait: -1 with EAGAIN where they would have to for the
  * first byte. */

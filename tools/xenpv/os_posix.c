@@ -140,9 +140,9 @@ bool os_same_file(const char *a, const char *b)
            one.st_ino == other.st_ino;
 }
 
-int os_open_output(const char *path)
+int os_open_output(const char *path, bool keep)
 {
-    return open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    return open(path, O_WRONLY | O_CREAT | (keep ? 0 : O_TRUNC) | O_CLOEXEC, 0666);
 }
 
 int os_close(int fd)
@@ -162,6 +162,29 @@ bool os_size(int fd, uint64_t *bytes)
     *bytes = end > here ? (uint64_t)(end - here) : 0;
     /* Files of the kernel's own, as in /proc, say 0 and hold more. */
     return end > 0;
+}
+
+int os_skip(int fd, uint64_t bytes)
+{
+    if (bytes > INT64_MAX) {
+        errno = EFBIG;
+        return -1;
+    }
+    return lseek(fd, (off_t)bytes, SEEK_CUR) < 0 ? -1 : 0;
+}
+
+bool os_skips_zeroes(int fd)
+{
+    struct stat about;
+
+    return fstat(fd, &about) == 0 && S_ISREG(about.st_mode) && about.st_size == 0;
+}
+
+int os_end(int fd)
+{
+    off_t here = lseek(fd, 0, SEEK_CUR);
+
+    return here < 0 ? -1 : ftruncate(fd, here);
 }
 
 static bool is_ready(int fd, short event)

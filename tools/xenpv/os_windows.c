@@ -80,9 +80,10 @@ bool os_same_file(const char *a, const char *b)
            one.nFileIndexHigh == other.nFileIndexHigh && one.nFileIndexLow == other.nFileIndexLow;
 }
 
-int os_open_output(const char *path)
+int os_open_output(const char *path, bool keep)
 {
-    return _open(path, _O_WRONLY | _O_CREAT | _O_TRUNC | _O_BINARY, _S_IREAD | _S_IWRITE);
+    return _open(path, _O_WRONLY | _O_CREAT | (keep ? 0 : _O_TRUNC) | _O_BINARY,
+                 _S_IREAD | _S_IWRITE);
 }
 
 int os_close(int fd)
@@ -100,6 +101,28 @@ bool os_size(int fd, uint64_t *bytes)
     here = _telli64(fd);
     *bytes = about.st_size > here ? (uint64_t)(about.st_size - here) : 0;
     return true;
+}
+
+int os_skip(int fd, uint64_t bytes)
+{
+    if (bytes > INT64_MAX) {
+        errno = EFBIG;
+        return -1;
+    }
+    return _lseeki64(fd, (int64_t)bytes, SEEK_CUR) < 0 ? -1 : 0;
+}
+
+/* NTFS would write the zeroes itself. */
+bool os_skips_zeroes(int fd)
+{
+    (void)fd;
+    return false;
+}
+
+int os_end(int fd)
+{
+    (void)fd;
+    return 0;
 }
 
 ptrdiff_t os_read(int fd, void *to, size_t bytes)

@@ -98,9 +98,10 @@ uint32_t xenpv_blkif_put_request(enum xenpv_abi abi, const struct xenpv_blkif_re
                                  uint8_t *slot);
 
 /*
- * Reads a request from `slot`, a private copy of a whole ring slot. Everything is taken as it
- * stands, nothing is checked: segments beyond the 11th do not exist, however many the request
- * claims.
+ * Reads a request from `slot`, a ring slot or a private copy, 4-aligned; of a slot on a ring each
+ * word is loaded once. Everything is taken as it stands, nothing is checked: segments beyond the
+ * 11th do not exist, however many the request claims. Fields that its operation does not have, and
+ * segments that it has not, are left as they were in `req`.
  */
 void xenpv_blkif_get_request(enum xenpv_abi abi, const uint8_t *slot,
                              struct xenpv_blkif_request *req);
@@ -116,6 +117,13 @@ void xenpv_blkif_get_response(const uint8_t *slot, struct xenpv_blkif_response *
  * at most 16 bytes with the NUL; "?" for a number that names nothing.
  */
 void xenpv_vbd_name(uint32_t vdev, char name[16]);
+
+/*
+ * The number of a name, just as xenpv_vbd_name writes it; false for a text that it never writes.
+ * Where two numbers have one name, as 51712 and 268435456 have "xvda", it is the classic one, below
+ * 1 << 28, which is what toolstacks use.
+ */
+bool xenpv_vbd_number(const char *name, uint32_t *vdev);
 
 #ifdef __cplusplus
 }

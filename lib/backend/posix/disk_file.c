@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#ifdef __linux__
+#include <linux/fs.h>
+#endif
 
 #include <xenpv/harness/disk.h>
 
@@ -52,6 +57,57 @@ static int flush_file(void *ctx)
 {
     return fdatasync(((struct file_disk *)ctx)->fd) ? XENPV_EIO : XENPV_OK;
 }
+
+#ifdef __linux__
+static bool punch(int fd, uint64_t offset, uint64_t length)
+{
+    int done;
+
+    do
+        done =
+            fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)length);
+    while (done && errno == EINTR);
+    return done == 0;
+}
+
+static int discard_file(void *ctx, uint64_t offset, uint64_t length, bool secure)
+{
+    (void)secure; /* it is not offered */
+    return punch(((struct file_disk *)ctx)->fd, offset, length) ? XENPV_OK : XENPV_EIO;
+}
+
+static int discard_device(void *ctx, uint64_t offset, uint64_t length, bool secure)
+{
+    uint64_t range[2] = {offset, length};
+
+    (void)secure;
+    if (ioctl(((struct file_disk *)ctx)->fd, BLKDISCARD, range) == 0)
+        return XENPV_OK;
+    return errno == EOPNOTSUPP ? XENPV_ENOTSUP : XENPV_EIO;
+}
+
+/* Whether holes can be punched is learned behind the end, where there is nothing to lose. */
+static void offer_discard(int fd, struct xenpv_disk *disk)
+{
+    struct stat status;
+
+    if (disk->readonly || fstat(fd, &status))
+        return;
+    if (S_ISBLK(status.st_mode))
+        disk->discard = discard_device;
+    else if (punch(fd, disk->bytes, 1))
+        disk->discard = discard_file;
+    if (S_ISREG(status.st_mode) && status.st_blksize >= 512 &&
+        (status.st_blksize & (status.st_blksize - 1)) == 0)
+        disk->discard_granularity = (uint32_t)status.st_blksize;
+}
+#else
+static void offer_discard(int fd, struct xenpv_disk *disk)
+{
+    (void)fd;
+    (void)disk;
+}
+#endif
 
 static void close_file(void *ctx)
 {
@@ -110,9 +166,11 @@ int xenpv_disk_file(const struct xenpv_allocator *allocator, const char *path, b
                                .bytes = (uint64_t)bytes,
                                .sector_size = 512,
                                .readonly = readonly,
+                               .barrier = true,
                                .read = read_file,
                                .write = write_file,
                                .flush = flush_file,
                                .close = close_file};
+    offer_discard(fd, out);
     return XENPV_OK;
 }

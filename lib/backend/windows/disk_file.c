@@ -81,6 +81,7 @@ int xenpv_disk_file(const struct xenpv_allocator *allocator, const char *path, b
                                .bytes = (uint64_t)size.QuadPart,
                                .sector_size = 512,
                                .readonly = readonly,
+                               .barrier = true,
                                .read = read_file,
                                .write = write_file,
                                .flush = flush_file,

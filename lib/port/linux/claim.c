@@ -15,11 +15,19 @@
 
 struct xenpv_linux_claim {
     int lock;
+    char path[LOCKFILE_PATH_MAX];
 };
 
 /* The device's name on the kernel's xen bus, e.g. "vbd-51712". */
 struct device {
     char name[48];
+};
+
+/* How much is done to get the device from who has it. */
+struct effort {
+    bool take_over;
+    uint32_t timeout_ms;
+    uint64_t deadline;
 };
 
 static int device_name(struct device *device, const char *class_name, uint32_t id)
@@ -146,10 +154,9 @@ static int ask_holder(int lock, const struct device *device, struct xenpv_linux_
 }
 
 /* The holder may let go without ending, and nothing tells us of that: hence a look every 10 ms. */
-static int take_from_process(int lock, const struct device *device, uint32_t timeout_ms,
+static int take_from_process(int lock, const struct device *device, const struct effort *effort,
                              struct xenpv_linux_error *error)
 {
-    uint64_t deadline = xenpv_linux_now() + timeout_ms;
     int asked = XENPV_PENDING;
     char holder[64];
 
@@ -159,80 +166,86 @@ static int take_from_process(int lock, const struct device *device, uint32_t tim
             asked = ask_holder(lock, device, error);
         if (asked < 0)
             return asked;
-        if (xenpv_linux_now() >= deadline)
+        if (xenpv_linux_now() >= effort->deadline)
             return xenpv_linux_explain(error, XENPV_ETIMEDOUT, "%s %s %s after %u ms", holder,
                                        asked ? "cannot be signalled, and still uses"
                                              : "was asked to end, and still uses",
-                                       device->name, timeout_ms);
+                                       device->name, effort->timeout_ms);
         poll(NULL, 0, 10);
     }
     return 0;
 }
 
-static int claim_from_processes(int lock, const struct device *device, bool take_over,
-                                uint32_t timeout_ms, struct xenpv_linux_error *error)
+static int claim_from_processes(int lock, const struct device *device, const struct effort *effort,
+                                struct xenpv_linux_error *error)
 {
     char holder[64];
 
     if (xenpv_linux_lockfile_take(lock) == 0)
         return 0;
-    if (take_over)
-        return take_from_process(lock, device, timeout_ms, error);
+    if (effort->take_over)
+        return take_from_process(lock, device, effort, error);
     lock_holder(lock, holder, sizeof(holder));
     return xenpv_linux_explain(error, XENPV_EBUSY, "it is in use by %s", holder);
 }
 
-/*
- * Answers the lock, held, or an error. The lock comes first, so that of two processes that would
- * unbind the driver, only one does.
- */
-static int claim_device(const struct device *device, bool take_over, uint32_t timeout_ms,
-                        struct xenpv_linux_error *error)
+/* Answers the lock, held, or an error. */
+static int lock_device(const char *path, const struct device *device, const struct effort *effort,
+                       struct xenpv_linux_error *error)
 {
-    char path[LOCKFILE_PATH_MAX];
-    int lock, rc;
+    for (;;) {
+        int lock = xenpv_linux_lockfile_open(path, error);
+        int rc = lock < 0 ? lock : claim_from_processes(lock, device, effort, error);
 
-    xenpv_linux_lockfile_path(path, device->name);
-    lock = xenpv_linux_lockfile_open(path, error);
-    if (lock < 0)
-        return lock;
-    rc = claim_from_processes(lock, device, take_over, timeout_ms, error);
-    if (rc) {
-        close(lock);
-        return rc;
+        if (lock >= 0 && rc == 0 && xenpv_linux_lockfile_is_there(lock))
+            return lock;
+        if (lock >= 0)
+            close(lock);
+        if (rc)
+            return rc;
     }
-    rc = claim_from_kernel(device, take_over, error);
+}
+
+/* The lock comes first, so that of two processes that would unbind the driver, only one does. */
+static int claim_device(struct xenpv_linux_claim *claim, const struct device *device,
+                        const struct effort *effort, struct xenpv_linux_error *error)
+{
+    int rc;
+
+    xenpv_linux_lockfile_path(claim->path, device->name);
+    claim->lock = lock_device(claim->path, device, effort, error);
+    if (claim->lock < 0)
+        return claim->lock;
+    rc = claim_from_kernel(device, effort->take_over, error);
     if (rc)
-        xenpv_linux_lockfile_drop(lock);
-    return rc ? rc : lock;
+        xenpv_linux_lockfile_drop(claim->lock, claim->path);
+    return rc;
 }
 
 int xenpv_linux_claim(const char *class_name, uint32_t id, bool take_over, uint32_t timeout_ms,
                       struct xenpv_linux_claim **claim, struct xenpv_linux_error *error)
 {
+    struct effort effort = {take_over, timeout_ms, xenpv_linux_now() + timeout_ms};
     struct xenpv_linux_claim *made = malloc(sizeof(*made));
     struct device device;
-    int lock;
+    int rc;
 
     if (!made)
         return xenpv_linux_explain(error, XENPV_ENOMEM, "no memory");
     if (device_name(&device, class_name, id))
-        lock =
-            xenpv_linux_explain(error, XENPV_EINVAL, "'%.32s' is no class of devices", class_name);
+        rc = xenpv_linux_explain(error, XENPV_EINVAL, "'%.32s' is no class of devices", class_name);
     else
-        lock = claim_device(&device, take_over, timeout_ms, error);
-    if (lock < 0) {
+        rc = claim_device(made, &device, &effort, error);
+    if (rc)
         free(made);
-        return lock;
-    }
-    made->lock = lock;
-    *claim = made;
-    return 0;
+    else
+        *claim = made;
+    return rc;
 }
 
 void xenpv_linux_release(struct xenpv_linux_claim *claim)
 {
-    xenpv_linux_lockfile_drop(claim->lock);
+    xenpv_linux_lockfile_drop(claim->lock, claim->path);
     free(claim);
 }
 

@@ -26,9 +26,16 @@ static bool trusted(int fd)
 {
     struct stat status;
 
-    return fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_nlink == 1 &&
+    return fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_nlink <= 1 &&
            (status.st_uid == 0 || status.st_uid == geteuid()) &&
            (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
+bool xenpv_linux_lockfile_is_there(int fd)
+{
+    struct stat status;
+
+    return fstat(fd, &status) == 0 && status.st_nlink > 0;
 }
 
 int xenpv_linux_lockfile_open(const char *path, struct xenpv_linux_error *error)
@@ -63,11 +70,11 @@ int xenpv_linux_lockfile_take(int fd)
     return 0;
 }
 
-void xenpv_linux_lockfile_drop(int fd)
+/* Whoever waits for this lock finds that the file is gone, and makes a new one. */
+void xenpv_linux_lockfile_drop(int fd, const char *path)
 {
-    int left = ftruncate(fd, 0);
-
-    (void)left; /* a number without a lock says nothing */
+    if (xenpv_linux_lockfile_is_there(fd))
+        unlink(path); /* if it stays, it is as good as new: a number without a lock says nothing */
     close(fd);
 }
 

@@ -22,7 +22,11 @@ int xenpv_linux_lockfile_open(const char *path, struct xenpv_linux_error *error)
 
 /* 0, and our process number stands in the file; or XENPV_EBUSY. */
 int xenpv_linux_lockfile_take(int fd);
-void xenpv_linux_lockfile_drop(int fd);
+/* Removes the file, and ends the lock. */
+void xenpv_linux_lockfile_drop(int fd, const char *path);
+
+/* False once the file has been removed: then a lock on it excludes nobody, and is to be dropped. */
+bool xenpv_linux_lockfile_is_there(int fd);
 
 bool xenpv_linux_lockfile_is_taken(int fd);
 

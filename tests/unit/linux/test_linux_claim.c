@@ -8,10 +8,13 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -110,15 +113,64 @@ static void test_claim_and_release(void **state)
         xenpv_linux_release(claim);
     }
     assert_holder("");
-    lock_path[strlen(lock_path) - 6] = '8';
-    unlink(lock_path);
-    lock_path[strlen(lock_path) - 6] = '7';
+}
+
+static void test_release_leaves_no_file(void **state)
+{
+    struct xenpv_linux_claim *claim;
+
+    (void)state;
+    assert_int_equal(xenpv_linux_claim(class_name, 7, false, 0, &claim, NULL), 0);
+    assert_int_equal(access(lock_path, F_OK), 0);
+    xenpv_linux_release(claim);
+    assert_int_not_equal(access(lock_path, F_OK), 0);
+}
+
+/* Each holder removes the file that the others wait for: still there is never more than one. */
+static void test_removed_files_exclude_too(void **state)
+{
+    enum { PROCESSES = 4, TURNS = 60 };
+    atomic_int *inside =
+        mmap(NULL, sizeof(*inside), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    (void)state;
+    assert_ptr_not_equal(inside, MAP_FAILED);
+    for (int i = 0; i < PROCESSES; i++) {
+        pid_t pid = fork();
+
+        assert_true(pid >= 0);
+        for (int turn = 0; pid == 0 && turn < TURNS;) {
+            struct xenpv_linux_claim *claim;
+            int rc = xenpv_linux_claim(class_name, 7, false, 0, &claim, NULL);
+
+            if (rc && rc != XENPV_EBUSY)
+                _exit(2);
+            if (rc) {
+                sched_yield();
+                continue;
+            }
+            if (atomic_fetch_add(inside, 1) != 0)
+                _exit(1);
+            sched_yield();
+            atomic_fetch_sub(inside, 1);
+            xenpv_linux_release(claim);
+            turn++;
+        }
+        if (pid == 0)
+            _exit(0);
+    }
+    for (int i = 0; i < PROCESSES; i++) {
+        int status = -1;
+
+        assert_true(wait(&status) > 0);
+        assert_int_equal(status, 0);
+    }
+    munmap(inside, sizeof(*inside));
 }
 
 static void test_holder_makes_no_file(void **state)
 {
     (void)state;
-    unlink(lock_path);
     assert_holder("");
     assert_int_not_equal(access(lock_path, F_OK), 0);
 }
@@ -196,7 +248,7 @@ static void test_take_over_gives_up_in_time(void **state)
 static void test_take_over_from_one_that_lets_go(void **state)
 {
     struct child child = start_claimer(false);
-    struct xenpv_linux_claim *claim;
+    struct xenpv_linux_claim *claim, *second;
     pid_t helper = fork();
 
     (void)state;
@@ -208,6 +260,9 @@ static void test_take_over_from_one_that_lets_go(void **state)
     assert_int_equal(xenpv_linux_claim(class_name, 7, true, PATIENCE, &claim, NULL), 0);
     assert_int_equal(waitpid(helper, NULL, 0), helper);
     assert_int_equal(kill(child.pid, 0), 0);
+    /* What was waited for is gone with its holder: the claim must stand in the new file. */
+    assert_int_equal(access(lock_path, F_OK), 0);
+    assert_int_equal(xenpv_linux_claim(class_name, 7, false, 0, &second, NULL), XENPV_EBUSY);
     xenpv_linux_release(claim);
     end_claimer(child);
 }
@@ -288,8 +343,7 @@ static void test_untrusted_lock_files(void **state)
     assert_int_equal(mkfifo(lock_path, 0600), 0);
     assert_int_equal(xenpv_linux_claim(class_name, 7, true, 50, &claim, &error), XENPV_EACCES);
     unlink(lock_path);
-    assert_int_equal(xenpv_linux_claim(class_name, 7, true, 50, &claim, &error), 0);
-    xenpv_linux_release(claim);
+    close(open(lock_path, O_CREAT | O_WRONLY, 0644));
     assert_int_equal(chmod(lock_path, 0666), 0);
     assert_int_equal(xenpv_linux_claim(class_name, 7, true, 50, &claim, &error), XENPV_EACCES);
     assert_non_null(strstr(error.text, "remove it"));
@@ -318,6 +372,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_claim_and_release),
+        cmocka_unit_test(test_release_leaves_no_file),
+        cmocka_unit_test(test_removed_files_exclude_too),
         cmocka_unit_test(test_holder_makes_no_file),
         cmocka_unit_test(test_other_process_is_named),
         cmocka_unit_test(test_claim_ends_with_its_process),

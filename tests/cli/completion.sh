@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash disable=SC2154
+# Bash completion.
+
+echo "# completion"
+# completes WANTED WORD...: what is offered for the last word, among it WANTED; as bash cuts words,
+# with the = between an option and its value alone.
+completes() {
+    local wanted=$1 offered
+    shift
+    offered=$(
+        # shellcheck source=completions/xenpv.bash
+        . "$here/../../completions/xenpv.bash"
+        xenpv() { "$xenpv" "$@"; }
+        COMP_WORDS=(xenpv "$@")
+        COMP_CWORD=$#
+        _xenpv
+        echo " ${COMPREPLY[*]} "
+    )
+    case $offered in
+    *" $wanted "*) ok "completing '$*'" ;;
+    *) not_ok "completing '$*'" "'$wanted' is not among:$offered" ;;
+    esac
+}
+completes blk ""
+completes mock --port m
+completes mock --port = m
+completes auto --port =
+completes blk --port = mock ""
+completes blk --port = mock b
+completes copy --port = mock blk c
+completes discard blk ""
+completes ls store ""
+completes --budget list --b
+completes --no-persistent info --no-p
+completes --take-over blk flush --t
+completes --target-offset blk copy --t
+completes freebsd blk flush --units = f
+completes vbd/51712 --mock-disk odd.img blk read v
+completes vbd/xvda --mock-disk = odd.img info vbd/x
+completes odd.img --mock-disk odd.img blk copy vbd/51712 o
+completes odd.img --mock-disk o

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* --mock-backend: what the backends of the mock offer, and what they do. */
+#ifndef XENPV_MOCK_OFFER_H
+#define XENPV_MOCK_OFFER_H
+
+#include <xenpv/harness/blkback.h>
+
+#include "cli.h"
+
+#define OFFER_UNSET UINT32_MAX
+
+/* OFFER_UNSET, NULL: as they are by themselves. */
+struct mock_offer {
+    uint32_t queues, ring_order, segments, persistent, units;
+    uint32_t flush, barrier, discard, secure_discard, readonly, removable, cdrom; /* 0 or 1 */
+    uint32_t sector_size, physical_sector_size, granularity, alignment;           /* bytes */
+    uint32_t trusted;                                                             /* 0 or 1 */
+    uint32_t grants;                   /* pages of each domain; 0: as Xen has it */
+    uint32_t restart;                  /* requests until the backend closes, and begins anew */
+    uint32_t vanish;                   /* the same, and it stays away */
+    char serial[XENPV_BLK_SERIAL_MAX]; /* "": each disk has its own */
+};
+
+/* False after complaining. */
+bool mock_offer_parse(const struct options *options, struct mock_offer *offer);
+
+/* Changes a disk, and a backend's configuration, to what is wanted. */
+void mock_offer_set_disk(const struct mock_offer *offer, struct xenpv_disk *disk);
+void mock_offer_set_config(const struct mock_offer *offer, struct xenpv_blkback_config *config);
+
+#endif
