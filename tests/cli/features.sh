@@ -97,7 +97,10 @@ segments=256 --segments 20 , 20 segments
 segments=17 --segments 64 , 17 segments
 segments=256 --segments 1 , 1 segments
 TABLE
+moves "with events" queues=4
+says "with events: they come" "mock .* [1-9][0-9]* events" 2
 moves "--poll" queues=4 --poll
+says "--poll: no events" "mock .* 0 events" 2
 
 echo "# units"
 bytes source.img $((3 * MiB))
@@ -116,6 +119,8 @@ expect "units: no doubt about the right ones" 0 "" --mock-disk source.img \
 printed "units: what the right ones see" "vbd/51712 can be read: $((3 * MiB + 4096)) bytes"
 
 echo "# as many pages as may be shared"
+moves "the only queue there is" queues=1
+says "the only queue there is has the pages of four" "in use: 1 queues.*, [45][0-9]{2} buffer pages" 2
 # Of 8 more are Xen's own.
 while read -r grants pattern; do
     moves "$grants pages may be shared" "grants=$grants"

@@ -125,5 +125,15 @@ json "seed_O3 what is refused, JSON" \
     '(map(select(.admitted)) | length) == 15 and .[14].admitted and (.[15].admitted | not)'
 expect "seed_O3 many refused" 0 ".* no room for (vbd/[0-9]+, ){7}vbd/[0-9]+ and 9 more" \
     "${disks[@]}" list --budget 0
+for i in {18..35}; do
+    cp tiny.img "tiny$i.img"
+    disks+=(--mock-disk "tiny$i.img")
+done
+expect "seed_O3 35 disks and 8 cards" 0 \
+    "a budget of 40 disks and network cards has no room for vif/5, vif/6, vif/7" \
+    "${disks[@]}" --mock-backend nics=8 list --budget 40 --output json
+json "seed_O3 35 disks and 8 cards: how many are admitted" \
+    '(map(select(.admitted and .class == "vbd")) | length) == 35
+     and (map(select(.admitted and .class == "vif") | .id)) == [0, 1, 2, 3, 4]'
 run "${disks[@]}" list --output json
 json "without a budget nothing is admitted or refused" 'all(has("admitted") | not)'

@@ -49,6 +49,17 @@ run -v --mock-disk disk.img --mock-backend granularity=512 blk discard vbd/51712
 json "discard, JSON" '.bytes == 1049088 and .seconds >= 0'
 says "discard: and a flush" "mock vbd/51712: (.* )?1 flushes, 0 barriers, [1-9][0-9]* discards"
 
+# So large that it is discarded in stretches: no granule may be left where they meet.
+bytes part 131072
+truncate -s 3G large.img
+dd if=part of=large.img bs=64K seek=$((1024 * MiB - 65536)) oflag=seek_bytes conv=notrunc status=none
+run --mock-disk large.img --mock-backend granularity=4096,alignment=1024 blk discard vbd/51712 --length 2G
+judge "discard in stretches" 0 ""
+slice large.img $((1024 * MiB - 65536)) 131072 >part
+head -c 131072 /dev/zero >wanted
+same "discard in stretches: where they meet" part wanted
+rm large.img
+
 cp odd.img disk.img
 discard=(--mock-disk disk.img blk discard vbd/51712)
 expect "how much is not said" 2 "blk discard: give --length, or --all for the whole disk" "${discard[@]}"

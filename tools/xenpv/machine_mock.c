@@ -137,7 +137,8 @@ static void remark_stats(const struct mock_machine *self, const struct mock_disk
                 {"flushes", a->flushes + b->flushes},
                 {"barriers", a->barriers + b->barriers},
                 {"discards", a->discards + b->discards},
-                {"pages mapped or copied for one request", a->mapped + b->mapped}};
+                {"pages mapped or copied for one request", a->mapped + b->mapped},
+                {"events", a->notified + b->notified}};
     char text[256] = "";
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
@@ -274,6 +275,20 @@ static int add_disks(struct mock_machine *self, const struct options *options)
     return status;
 }
 
+static int add_nics(struct mock_machine *self)
+{
+    int rc = 0;
+
+    for (uint32_t i = 0; rc == 0 && i < self->world.offer.nics; i++) {
+        char path[64];
+
+        snprintf(path, sizeof(path), "/local/domain/%u/device/vif/%u/state", MOCK_GUEST, i);
+        rc = xenpv_mock_write(self->world.mock, path, "1");
+    }
+    return rc ? complain(STATUS_ENVIRONMENT, "the mock cannot be made: %s", xenpv_error_text(rc))
+              : STATUS_DONE;
+}
+
 int machine_open_mock(const struct options *options, struct machine **machine)
 {
     struct mock_offer offer;
@@ -296,6 +311,8 @@ int machine_open_mock(const struct options *options, struct machine **machine)
     status = make_domains(self);
     if (status == STATUS_DONE)
         status = add_disks(self, options);
+    if (status == STATUS_DONE)
+        status = add_nics(self);
     if (status != STATUS_DONE)
         return machine_close(&self->machine, status);
     settle(self);

@@ -15,9 +15,10 @@ struct mock_offer {
     uint32_t flush, barrier, discard, secure_discard, readonly, removable, cdrom; /* 0 or 1 */
     uint32_t sector_size, physical_sector_size, granularity, alignment;           /* bytes */
     uint32_t trusted;                                                             /* 0 or 1 */
-    uint32_t grants;                   /* pages of each domain; 0: as Xen has it */
-    uint32_t restart;                  /* requests until the backend closes, and begins anew */
-    uint32_t vanish;                   /* the same, and it stays away */
+    uint32_t grants;  /* pages of each domain; 0: as Xen has it */
+    uint32_t restart; /* requests until the backend closes, and begins anew */
+    uint32_t vanish;  /* the same, and it stays away */
+    uint32_t nics;    /* network cards that stand in the store, and are served by nobody */
     char serial[XENPV_BLK_SERIAL_MAX]; /* "": each disk has its own */
 };
 
