@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "bench_options.h"
+
 /* Exit statuses; 128 + n after signal n. */
 enum status {
     STATUS_DONE = 0,
@@ -36,6 +38,7 @@ enum {
     OPTION_POLL = 1 << 12,
     OPTION_UNITS = 1 << 13,
     OPTION_WITHOUT = 1 << 14,
+    OPTION_BENCH = 1 << 15, /* all of struct bench_options */
     OPTIONS_FORM = OPTION_QUEUES | OPTION_RING_ORDER | OPTION_SEGMENTS | OPTION_POLL |
                    OPTION_UNITS | OPTION_WITHOUT,
     OPTIONS_DISK = OPTIONS_FORM | OPTION_TAKE_OVER, /* of all commands that connect to one */
@@ -58,6 +61,7 @@ struct options {
     /* As in struct xenpv_blk_config; 0 unless given. */
     uint32_t queues, ring_order, segments, units, without;
     bool poll;
+    struct bench_options bench;
 };
 
 struct command {
@@ -71,6 +75,7 @@ struct command {
 };
 
 /* Up to an entry without a name. */
-extern const struct command list_commands[], info_commands[], store_commands[], blk_commands[];
+extern const struct command list_commands[], info_commands[], store_commands[], blk_commands[],
+    bench_commands[];
 
 #endif

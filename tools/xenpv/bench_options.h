@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* What the command line says of a bench; lists are texts with commas, NULL where not given. */
+#ifndef XENPV_BENCH_OPTIONS_H
+#define XENPV_BENCH_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct bench_options {
+    const char *depths, *sizes, *modes, *disks, *ops, *buffers;
+    const char *plot;   /* a file to draw into */
+    uint32_t repeats;   /* 0: not given */
+    uint32_t repeat_ms; /* the same */
+    uint32_t grants;    /* the same */
+    bool quick, full;
+    bool write; /* the device may be written to */
+};
+
+#endif
