@@ -76,6 +76,15 @@ void json_number(const char *key, uint64_t number)
     printf("%" PRIu64, number);
 }
 
+void json_decimal(const char *key, double number, int digits)
+{
+    begin(key);
+    if (number - number == 0)
+        printf("%.*f", digits, number);
+    else
+        printf("null");
+}
+
 void json_seconds(const char *key, uint64_t ms)
 {
     begin(key);

@@ -14,6 +14,8 @@ void json_text(const char *key, const char *text);
 /* Bytes of any value: each becomes the character of that number, 0 to 255. */
 void json_bytes(const char *key, const char *bytes, size_t length);
 void json_number(const char *key, uint64_t number);
+/* With so many digits behind the point; null for what is no number. */
+void json_decimal(const char *key, double number, int digits);
 void json_seconds(const char *key, uint64_t ms);
 void json_bool(const char *key, bool value);
 void json_null(const char *key);

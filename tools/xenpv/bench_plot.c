@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/* Draws throughput and latencies over the depth, through gnuplot. */
+#include <errno.h>
+#include <string.h>
+
+#include "bench.h"
+#include "complain.h"
+
+static int complain_of_gnuplot(void)
+{
+    return complain(STATUS_ENVIRONMENT,
+                    "--plot: there is no gnuplot here; on Debian: apt-get install gnuplot-nox");
+}
+
+int bench_plot_check(const char *path)
+{
+    FILE *input = os_pipe_open("gnuplot --version >" OS_NULL_DEVICE " 2>&1");
+    int fd;
+
+    if (!input || os_pipe_close(input) != 0)
+        return complain_of_gnuplot();
+    fd = os_open_output(path, false);
+    if (fd < 0 || os_close(fd) != 0)
+        return complain(STATUS_ENVIRONMENT, "--plot %s: cannot create it: %s", path,
+                        strerror(errno));
+    return STATUS_DONE;
+}
+
+/* Cells that differ in nothing but the depth are one line of the plot. */
+static bool on_one_line(const struct bench_result *a, const struct bench_result *b)
+{
+    struct bench_cell one = a->cell, other = b->cell;
+
+    one.depth = other.depth = 0;
+    return one.disk == other.disk && one.op == other.op && one.buffer == other.buffer &&
+           one.event == other.event && one.queues == other.queues && one.size == other.size;
+}
+
+/* The first result behind those of this line. */
+static uint32_t end_of_line(const struct bench_result *results, uint32_t first, uint32_t count)
+{
+    uint32_t end = first;
+
+    while (end < count && on_one_line(&results[first], &results[end]))
+        end++;
+    return end;
+}
+
+static bool is_measured(const struct bench_result *results, uint32_t first, uint32_t end)
+{
+    for (uint32_t i = first; i < end; i++)
+        if (!results[i].note[0])
+            return true;
+    return false;
+}
+
+static void write_title(FILE *out, const struct bench_cell *cell)
+{
+    fprintf(out, "%s %s %s %s, %u queue%s, %u bytes", bench_disk_names[cell->disk],
+            bench_op_names[cell->op], bench_buffer_names[cell->buffer],
+            bench_mode_names[cell->event], cell->queues, cell->queues > 1 ? "s" : "", cell->size);
+}
+
+static void write_data(FILE *out, const struct bench_result *results, uint32_t count)
+{
+    uint32_t end;
+
+    for (uint32_t first = 0; first < count; first = end) {
+        end = end_of_line(results, first, count);
+        if (!is_measured(results, first, end))
+            continue;
+        fprintf(out, "$line%u << EOD\n", first);
+        for (uint32_t i = first; i < end; i++) {
+            const struct bench_result *result = &results[i];
+
+            if (result->note[0])
+                continue;
+            fprintf(out, "%u %.1f %.1f %.1f %.3f %.3f %.3f\n", result->cell.depth,
+                    result->rate.median, result->rate.least, result->rate.most,
+                    (double)result->latency.p50 / 1e3, (double)result->latency.p99 / 1e3,
+                    (double)result->latency.p999 / 1e3);
+        }
+        fprintf(out, "EOD\n");
+    }
+}
+
+/* One curve for each line, of the columns that `columns` names; those of a line have one colour. */
+static void write_curves(FILE *out, const struct bench_result *results, uint32_t count,
+                         const char *columns, const char *style, bool titles)
+{
+    uint32_t end, number = 0;
+
+    for (uint32_t first = 0; first < count; first = end) {
+        end = end_of_line(results, first, count);
+        if (!is_measured(results, first, end))
+            continue;
+        fprintf(out, "     $line%u using %s with %s linecolor %u title \"", first, columns, style,
+                ++number);
+        if (titles)
+            write_title(out, &results[first].cell);
+        fprintf(out, "\", \\\n");
+    }
+}
+
+static uint32_t count_lines(const struct bench_result *results, uint32_t count)
+{
+    uint32_t lines = 0;
+
+    for (uint32_t first = 0; first < count; first = end_of_line(results, first, count))
+        lines++;
+    return lines;
+}
+
+static void write_script(FILE *out, const char *path, const struct bench_result *results,
+                         uint32_t count)
+{
+    fprintf(out,
+            "set terminal svg size 1000,%u dynamic background 'white' font 'sans,12'\n"
+            "set output '",
+            900 + 10 * count_lines(results, count));
+    for (const char *c = path; *c; c++)
+        fprintf(out, *c == '\'' ? "''" : "%c", *c);
+    fprintf(out, "'\n");
+    write_data(out, results, count);
+    fprintf(out, "set logscale x 2\nset logscale y\nset grid\n"
+                 "set xlabel 'operations in flight'\nset multiplot layout 2,1\n"
+                 "set key outside below maxcols 2\n"
+                 "set title 'Throughput: median, least, most'\n"
+                 "set ylabel 'operations a second'\nset format y '%%.0s%%c'\n"
+                 "plot \\\n");
+    write_curves(out, results, count, "1:2:3:4", "yerrorlines pointtype 7 pointsize 0.4", true);
+    fprintf(out, "     1/0 notitle\n"
+                 "unset key\n"
+                 "set title 'Latency, colours as above: median, 99 %% (dashed), 99.9 %% (dotted)'\n"
+                 "set ylabel 'microseconds'\nset format y '%%g'\n"
+                 "plot \\\n");
+    write_curves(out, results, count, "1:5", "linespoints pointtype 7 pointsize 0.4", false);
+    write_curves(out, results, count, "1:6", "lines dashtype 2", false);
+    write_curves(out, results, count, "1:7", "lines dashtype 3", false);
+    fprintf(out, "     1/0 notitle\nunset multiplot\n");
+}
+
+int bench_plot(const char *path, const struct bench_result *results, uint32_t count)
+{
+    FILE *out;
+    int status;
+
+    if (!is_measured(results, 0, count))
+        return complain(STATUS_FAILED, "--plot: nothing was measured that could be drawn");
+    out = os_pipe_open("gnuplot 2>" OS_NULL_DEVICE);
+    if (!out)
+        return complain_of_gnuplot();
+    write_script(out, path, results, count);
+    status = os_pipe_close(out);
+    if (status == 127)
+        return complain_of_gnuplot();
+    if (status != 0)
+        return complain(STATUS_ENVIRONMENT, "--plot %s: gnuplot could not draw it", path);
+    return STATUS_DONE;
+}
