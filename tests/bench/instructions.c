@@ -3,8 +3,8 @@
  * usage: bench-instructions DEVICES BATCHES
  *
  * Reads 4 KiB blocks in batches of 32, one device after the other: 32 times readv, one submit, and
- * poll until all have ended, all in one thread, polled, over the mock. Our block backend, whose disk
- * moves no data, is stepped in between. tests/bench/instructions runs it under callgrind.
+ * poll until all have ended, all in one thread, polled, over the mock. Our block backend, whose
+ * disk moves no data, is stepped in between. tests/bench/instructions runs it under callgrind.
  */
 #include <stdio.h>
 #include <stdlib.h>
