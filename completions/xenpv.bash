@@ -4,7 +4,8 @@
 
 # Options that a value stands behind.
 _xenpv_valued=" --port --mock-disk --mock-backend --output --timeout --offset --length --target-offset
- --in --out --budget --queues --ring-order --segments --units "
+ --in --out --budget --queues --ring-order --segments --units --depth --size --mode --op --buffer --disk
+ --repeats --time --grants --plot "
 
 # The command's words so far, options and their values left out, into `words`; what says where the
 # devices are, into `machine`. Bash has cut --port=mock into three.
@@ -42,16 +43,20 @@ _xenpv_options() {
     "blk copy" | "blk verify") options+=" --offset --length --target-offset" ;;
     "blk discard") options+=" --offset --length --all --secure" ;;
     esac
+    [[ ${words[0]-} != bench ]] || options+=" --depth --size --queues --mode --op --buffer --disk
+        --repeats --time --quick --full --grants --plot --write --segments --units --take-over
+        ${form#*--units}"
     [[ ${words[0]-} != blk ]] || options+=" --take-over $form"
     echo "$options"
 }
 
 _xenpv_words_next() {
     case "${words[*]:0:2}" in
-    "" | help) echo "list info store blk help" ;;
+    "" | help) echo "list info store blk bench help" ;;
     store | "help store") echo "ls read write rm" ;;
     blk | "help blk") echo "read write copy verify flush discard" ;;
-    info | "blk "*) _xenpv_disks ;;
+    bench | "help bench") echo "blk" ;;
+    info | "blk "* | "bench "*) _xenpv_disks ;;
     esac
 }
 
@@ -77,7 +82,11 @@ _xenpv() {
     --units)
         mapfile -t COMPREPLY < <(compgen -W "512 sector-size freebsd mini-os" -- "$current")
         ;;
-    --mock-disk | --in | --out) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
+    --mode) mapfile -t COMPREPLY < <(compgen -W "polled event" -- "$current") ;;
+    --op) mapfile -t COMPREPLY < <(compgen -W "randread read write" -- "$current") ;;
+    --buffer) mapfile -t COMPREPLY < <(compgen -W "shared bounce" -- "$current") ;;
+    --disk) mapfile -t COMPREPLY < <(compgen -W "null empty memory" -- "$current") ;;
+    --mock-disk | --in | --out | --plot) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
     *)
         if [[ $previous == -* && $_xenpv_valued =~ [[:space:]]${previous}[[:space:]] ]]; then
             return
