@@ -38,7 +38,7 @@ build_command() {
 
 # Take the versions that apt has now, and forget the trees of others.
 choose_packages() {
-    require_installed
+    require_installed "${installed_packages[@]}"
     mkdir -p "$cache/packages.d"
     if ! candidate_versions >"$cache/packages.$$"; then
         update_lists
@@ -52,7 +52,7 @@ compile_flags=(-std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -Wshadow -Wconversion -W
 base_key() {
     {
         cat "$cache/packages"
-        installed_versions
+        installed_versions "${installed_packages[@]}"
         printf '%s\n' "${CC:-cc} ${compile_flags[*]}"
         cd "$lab_home"
         find . -type f ! -name '*.md' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
@@ -77,7 +77,7 @@ build_base() {
     local work package version tree failed
 
     say "building $base"
-    require_installed
+    require_installed "${installed_packages[@]}"
     while read -r package version; do
         tree=$(package_tree "$package" "$version")
         [[ -d $tree ]] || unpack_package "$package" "$version" "$tree"

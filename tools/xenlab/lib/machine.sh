@@ -14,6 +14,9 @@ guests_mb=512
 
 disk_options=()
 
+# libxl runs it from this path, too, and ends it when it finds no keymaps.
+qdisk_program=/usr/libexec/xen-qemu-system-i386
+
 # add_disk INDEX IMAGE MODE: one NVMe namespace per image, of one controller.
 add_disk() {
     local read_only=off
@@ -46,19 +49,30 @@ vbd_name() {
     fi
 }
 
-# write_overlay: what is new in this run's dom0, in a second cpio archive behind the cached one.
+# add_program ROOT PROGRAM AS: with its libraries.
+add_program() {
+    install -D -m 755 "$2" "$1/usr/$3"
+    add_libraries "$1" "$2"
+}
+
+# write_overlay: what is new in this run's dom0, in a second cpio archive behind the cached one. What
+# overlay.list names goes into guests, too.
 write_overlay() {
-    local root=$run_dir/overlay i
+    local root=$run_dir/overlay i program
 
     mkdir -p "$root/lab" "$root/usr/bin"
+    echo "$backend" >"$root/lab/backend"
     for ((i = 0; i < ${#disks[@]}; i++)); do
         printf '%s %s %s %s\n' $((i + 1)) "$(vbd_number "$i")" "$(vbd_name "$i")" "${disk_modes[i]}"
     done >"$root/lab/disks"
-    : >"$root/lab/overlay.list"
-    if [[ -n $xenpv ]]; then
-        cp "$xenpv" "$root/usr/bin/xenpv"
-        add_libraries "$root" "$xenpv"
-        (cd "$root" && find usr) >"$root/lab/overlay.list"
+    [[ -z $xenpv ]] || add_program "$root" "$xenpv" bin/xenpv
+    for program in "${programs[@]}"; do
+        add_program "$root" "$program" "bin/${program##*/}"
+    done
+    (cd "$root" && find usr) >"$root/lab/overlay.list"
+    if [[ $backend == qdisk ]]; then
+        add_program "$root" "$qdisk_program" "${qdisk_program#/usr/}"
+        install -D -m 644 -t "$root/usr/share/qemu/keymaps" /usr/share/qemu/keymaps/en-us
     fi
     pack "$root"
 }

@@ -8,6 +8,9 @@ installed_packages=(
     gcc libc6-dev libxen-dev libxenmisc4.17 xenstore-utils
 )
 
+# And these when qdisk serves the disks.
+qdisk_packages=(qemu-system-xen)
+
 # Downloaded and unpacked into the cache, never installed: their hooks would change how this machine
 # boots. linux-image-amd64 stands for the kernel it depends on.
 unpacked_packages=(xen-hypervisor-4.17-amd64 xen-utils-4.17 linux-image-amd64)
@@ -24,9 +27,9 @@ as_root() {
     ((EUID == 0))
 }
 
-# One "name version" line per installed package of ours.
+# installed_versions PACKAGE...: one "name version" line for each that is installed.
 installed_versions() {
-    dpkg-query -W -f '${db:Status-Status} ${Package} ${Version}\n' "${installed_packages[@]}" 2>/dev/null |
+    dpkg-query -W -f '${db:Status-Status} ${Package} ${Version}\n' "$@" 2>/dev/null |
         sed -n 's/^installed //p' || true
 }
 
@@ -60,11 +63,12 @@ candidate_versions() {
     done
 }
 
+# require_installed PACKAGE...
 require_installed() {
     local missing=() package have
 
-    have=$(installed_versions)
-    for package in "${installed_packages[@]}"; do
+    have=$(installed_versions "$@")
+    for package; do
         grep -q "^$package " <<<"$have" || missing+=("$package")
     done
     ((${#missing[@]})) || return 0

@@ -8,7 +8,11 @@ options:
     --disk IMG          a raw image, written to in place; repeatable. xen-blkback exports it as vbd
                         51712 (xvda), 51728 (xvdb), ... 51952, then 268439552, 268439808, ...
                         An image without write permission is exported read-only.
+    --backend KIND      who exports the disks: blkback, Linux xen-blkback (default); qdisk, QEMU in dom0,
+                        which cannot export read-only
     --guest pv|pvh      run in an unprivileged guest with these disks, not in dom0
+    --with PROGRAM      a program of this machine, with its libraries, for dom0 and for guests, e.g. fio;
+                        repeatable. A path, or a name in $PATH.
     --put HOST:GUEST    copy a file in before CMD, with its mode; repeatable. No directories.
     --get GUEST:HOST    copy a file out after CMD, with its mode; repeatable. No directories.
                         HOST may have colons in its name, GUEST may not.
@@ -44,6 +48,7 @@ The log (console of Xen, dom0 and QEMU) is $XENLAB_LOG, or a file in $XENLAB_CAC
 examples:
     xenlab run -- xl info
     truncate -s 64M disk.img; xenlab run --disk disk.img -- xenpv list
+    xenlab run --backend qdisk --disk disk.img -- xenpv info vbd/51712
     xenlab run --guest pv --disk a.img --disk b.img -- xenstore-ls device
     xenlab run --put test.sh:/tmp/t --get /tmp/out:out -- sh /tmp/t
     tar c src | xenlab run -- sh -c 'tar x && ls -l src'
@@ -66,7 +71,7 @@ examples:
 END
 }
 
-disks=() disk_modes=() copies=() guest='' dom0_mb=512 dom0_cpus=1 xenpv='' verbose=() crashed=0
+disks=() disk_modes=() programs=() copies=() guest='' backend=blkback dom0_mb=512 dom0_cpus=1 xenpv='' verbose=() crashed=0
 
 # parse_options SUBCOMMAND ARG...: sets the variables above, timeout, and command (what follows --).
 parse_options() {
@@ -76,7 +81,7 @@ parse_options() {
     command=()
     while (($#)); do
         case $1 in
-        --disk | --guest | --put | --get | --timeout | --mem | --cpus | --xenpv)
+        --disk | --backend | --guest | --with | --put | --get | --timeout | --mem | --cpus | --xenpv)
             (($# > 1)) || usage_error "$1 needs a value" "$help"
             take_option "$1" "$2" "$help"
             shift 2
@@ -104,6 +109,11 @@ take_option() {
 
     case $1 in
     --disk) disks+=("$2") ;;
+    --with) programs+=("$2") ;;
+    --backend)
+        [[ $2 == blkback || $2 == qdisk ]] || usage_error "--backend is blkback or qdisk, not $2" "$3"
+        backend=$2
+        ;;
     --put | --get)
         [[ $2 == ?*:?* ]] || usage_error "$1 wants two names with a colon between them: $2" "$3"
         copies+=("$1" "$2")
@@ -146,6 +156,8 @@ check_disks() {
         disk_modes[i]=w
         # root may write to a file that nobody has the permission to write to.
         [[ -w $image && $(stat -L -c %A -- "$image") == *w* ]] || disk_modes[i]=r
+        # It refuses with "Block node is read-only".
+        [[ $backend == blkback || ${disk_modes[i]} == w ]] || fail "qdisk cannot export read-only: $image"
     done
 }
 
@@ -162,6 +174,15 @@ check_copies() {
             [[ -d $(dirname -- "$name") ]] || fail "--get: no such directory: $(dirname -- "$name")"
             [[ ! -d $name ]] || fail "--get: a directory: $name"
         fi
+    done
+}
+
+find_programs() {
+    local i program
+
+    for i in "${!programs[@]}"; do
+        program=$(type -P -- "${programs[i]}") || fail "--with: no such program: ${programs[i]}"
+        programs[i]=$program
     done
 }
 
@@ -262,8 +283,10 @@ run_machine() {
     { true >&1; } 2>/dev/null || exec >/dev/null
     check_disks
     check_copies
+    find_programs
     find_xenpv
     ensure_base
+    [[ $backend != qdisk ]] || require_installed "${qdisk_packages[@]}"
     open_log
     remove_orphans
     run_dir=$(mktemp -d "${TMPDIR:-/tmp}/xenlab.$$.XXXXXX" 2>/dev/null) ||
