@@ -185,13 +185,15 @@ static void obey(struct hammer *hammer)
 
 static void describe(const struct xenpv_detail *detail, char *text, size_t bytes)
 {
-    snprintf(text, bytes, "%s: %s (%s found '%s')", detail->step ? detail->step : "",
-             xenpv_error_text(detail->error), detail->key, detail->found);
+    snprintf(text, bytes, "%s: %s (%s found '%s', check %s, queue %u, index %u, value %llu)",
+             detail->step ? detail->step : "", xenpv_error_text(detail->error), detail->key,
+             detail->found, xenpv_check_name(detail->check), detail->queue, detail->index,
+             (unsigned long long)detail->value);
 }
 
 static void tell_state(struct hammer *hammer)
 {
-    char text[256];
+    char text[320];
 
     describe(xenpv_blk_detail(hammer->blk), text, sizeof(text));
     switch (hammer->state) {
