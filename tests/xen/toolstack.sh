@@ -43,14 +43,14 @@ attach() {
     await 20 state_is "$back/$1" 2 || not_ok "attach $1" "the backend is in $(xenstore-read "$back/$1/state")"
 }
 
-# unplug VBD: as libxl asks for it.
+# unplug VBD: asks for it as libxl does.
 unplug() {
     xenstore-write "$back/$1/online" 0 "$back/$1/state" 5
 }
 
-# detach VBD: until the backend has let go; a device that nobody uses, or that somebody closes now.
+# detach VBD, which no frontend has: until the backend has let go.
 detach() {
-    unplug "$1"
+    xenstore-write "$back/$1/online" 0 "$front/$1/state" 6
     await 20 state_is "$back/$1" 6 || not_ok "detach $1" "the backend is in $(xenstore-read "$back/$1/state")"
     xenstore-rm "$back/$1" "$front/$1"
 }
