@@ -14,8 +14,10 @@ modprobe brd rd_nr=3 rd_size=16384
 
 # start NAME DISK...
 start() {
-    timeout 120 lab-guest start "$1" pv "$2" ${3:+"$3"} >/tmp/start 2>&1 && return
-    not_ok "guest $1 starts" "$(cat /tmp/start)"
+    name=$1
+    shift
+    timeout 120 lab-guest start "$name" pv "$@" >/tmp/start 2>&1 && return
+    not_ok "guest $name starts" "$(cat /tmp/start)"
     finish
 }
 
@@ -89,15 +91,17 @@ serve() {
     done
 }
 
-# through VBD DISK: what was put into the disk is read, and what is written is in it.
+# through VBD DISK: what was put into the disk is read, and what is written is in it. Not through dom0's own
+# cache of the disk.
 through() {
-    head -c 4000001 /dev/urandom >/tmp/data
-    dd if=/tmp/data of="$2" bs=64k conv=fsync 2>/dev/null
+    head -c 4194304 /dev/urandom >/tmp/data
+    dd if=/tmp/data of="$2" bs=64k oflag=direct 2>/dev/null
     same "through a driver domain, ${guest:-dom0} reads" \
-        "$(inside xenpv blk read "vbd/$1" --length 4000001 | sum)" "$(sum </tmp/data)"
-    head -c 4000001 /dev/urandom >/tmp/data
-    inside xenpv blk write "vbd/$1" --offset 77777 </tmp/data
-    same "and ${guest:-dom0} writes" "$(tail -c +77778 "$2" | head -c 4000001 | sum)" "$(sum </tmp/data)"
+        "$(inside xenpv blk read "vbd/$1" --length 4194304 | sum)" "$(sum </tmp/data)"
+    head -c 4194304 /dev/urandom >/tmp/data
+    inside xenpv blk write "vbd/$1" --offset 65536 </tmp/data
+    same "and ${guest:-dom0} writes" \
+        "$(dd if="$2" bs=64k skip=1 count=64 iflag=direct 2>/dev/null | sum)" "$(sum </tmp/data)"
 }
 
 start load

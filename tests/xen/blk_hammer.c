@@ -99,6 +99,7 @@ static void open_device(struct hammer *hammer)
     config.segments = 128;
     config.operations = HAMMER_DEPTH;
     config.buffer_pages = 1024;
+    config.close_ms = 60000;
     config.recover_ms = 300000;
     memory = aligned_alloc(16, (xenpv_blk_size(&config) + 15) & ~(size_t)15);
     if (!memory || xenpv_blk_init(memory, &config, &hammer->blk))

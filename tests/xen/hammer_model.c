@@ -166,3 +166,11 @@ void hammer_model_was_flushed(struct hammer_model *model, bool good)
     if (good)
         memcpy(model->flushed, model->flushing, model->count * sizeof(*model->flushed));
 }
+
+void hammer_model_lost_cache(struct hammer_model *model)
+{
+    if (!model->cached)
+        return;
+    memcpy(model->done, model->flushed, model->count * sizeof(*model->done));
+    memcpy(model->flushing, model->flushed, model->count * sizeof(*model->flushing));
+}

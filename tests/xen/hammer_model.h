@@ -50,4 +50,8 @@ void hammer_model_was_read(struct hammer_model *model, uint32_t at, uint32_t cou
 void hammer_model_flush(struct hammer_model *model);
 void hammer_model_was_flushed(struct hammer_model *model, bool good);
 
+/* The connection was lost, and with it the disk's cache, if it has one: a later flush is none of what
+ * was written before. */
+void hammer_model_lost_cache(struct hammer_model *model);
+
 #endif

@@ -264,6 +264,8 @@ static void *run(void *argument)
         got = xenpv_blkq_poll(queue->q, ended, HAMMER_DEPTH);
         for (int i = 0; i < got; i++)
             take(queue, &ended[i]);
+        if (xenpv_blkq_held(queue->q))
+            hammer_model_lost_cache(&queue->model);
         if (got == 0)
             wait(queue);
     }
