@@ -80,7 +80,7 @@ struct bus_rig {
     void (*world)(struct bus_rig *rig);
     uint64_t due;   /* when the world goes on */
     uint32_t stage; /* where it is */
-    /* Steps of the frontend so far, and before which it is told to close, or is suspended; 0: none. */
+    /* Steps of the frontend so far; before which it is told to close, or is suspended; 0: none. */
     uint64_t steps, close_at, suspend_before;
     /* Turns of the frontend so far, and those in which it is suspended (from 1; 0: none). */
     uint64_t turns, suspend_at[2];
