@@ -28,7 +28,9 @@
  * A connection that is lost (the backend restarts or its domain dies, the guest is suspended) is
  * made anew, config.recover_ms long: what was accepted and has not ended is kept, and is done over,
  * before anything newer, once the device is connected again. No write that ended well is repeated
- * or overtaken by an older one.
+ * or overtaken by an older one that this library sends; a backend that was never seen to close may
+ * still be working on what it was sent. It may take fewer queues than before: what the others had
+ * accepted ends with XENPV_EPEER. xenpv_blk_close does not wait for a lost connection.
  *
  * The backend is not trusted. Whatever it does, memory that it may still reach is not used for
  * anything else, and each operation ends exactly once.
@@ -135,8 +137,8 @@ enum xenpv_blk_state xenpv_blk_state(const struct xenpv_blk *blk);
 /*
  * Starts to connect, from IDLE, CLOSED or FAILED; a connection that a previous owner left is led
  * down first. `now` is any clock in milliseconds that never goes back, the same in all calls.
- * XENPV_EBUSY: it is connected, or on the way to or from it, or its queue has not been polled to
- * XENPV_EPARKED. XENPV_ENOTSUP: the port has no grant
+ * XENPV_EBUSY: it is connected, or on the way to or from it, or a queue has not been polled since
+ * it was stopped. XENPV_ENOTSUP: the port has no grant
  * or event calls; looking is all it can do.
  */
 int xenpv_blk_connect(struct xenpv_blk *blk, uint64_t now);
@@ -241,7 +243,8 @@ struct xenpv_completion {
                        and the feature is not used any more;
                        XENPV_EPEER, XENPV_EBROKEN, XENPV_ESTALE, XENPV_ETIMEDOUT: the connection
                        went first, and a write may or may not have reached the disk;
-                       XENPV_ERANGE: the disk has shrunk; XENPV_EBUSY, only with
+                       XENPV_ERANGE, XENPV_EROFS, XENPV_EINVAL: the disk has shrunk, or what came
+                       back is read-only, or has larger sectors; XENPV_EBUSY, only with
                        config.own_memory: the backend still reaches the operation's memory, which
                        must not be used again while this device lives */
 };
@@ -259,7 +262,11 @@ int xenpv_blkq_readv(struct xenpv_blkq *q, uint64_t offset, const struct xenpv_i
                      uint32_t count, void *user);
 int xenpv_blkq_writev(struct xenpv_blkq *q, uint64_t offset, const struct xenpv_iov *iov,
                       uint32_t count, void *user);
-/* Every write whose completion was polled before is on stable storage when this one has ended. */
+/*
+ * Every write whose completion was polled before, since the last time the connection was lost, is on
+ * stable storage when this one has ended. What a backend with a volatile cache had acknowledged and
+ * not flushed when it died may be gone, as on any disk that loses its power.
+ */
 int xenpv_blkq_flush(struct xenpv_blkq *q, void *user);
 
 #define XENPV_DISCARD_SECURE 1u
@@ -314,7 +321,8 @@ xenpv_handle xenpv_blkq_wait_handle(const struct xenpv_blkq *q);
 /* Operations accepted and not yet polled. */
 uint32_t xenpv_blkq_pending(const struct xenpv_blkq *q);
 
-/* The connection was lost, and the queue keeps what it has accepted until it returns. */
+/* The connection was lost, and the queue keeps what it has accepted until it returns; or control has
+ * still to take back memory of the caller's before what was accepted can end. */
 bool xenpv_blkq_held(const struct xenpv_blkq *q);
 
 #ifdef __cplusplus

@@ -4,6 +4,9 @@
 
 /* ---- what the bus calls ---------------------------------------------------------------------- */
 
+/* Connections whose pages may be lost to a backend before it is not awaited any more. */
+#define ABANDONED_CONNECTIONS 8u
+
 #define NAME  24u
 #define ALONE UINT32_MAX /* for a number that is left away */
 
@@ -124,11 +127,21 @@ static uint32_t choose_queues(struct xenpv_blk *blk)
     return blk->queues;
 }
 
+/* A backend that goes round and never gives back what it has mapped would take all there is. */
+static bool keeps_too_much(const struct xenpv_blk *blk)
+{
+    uint32_t pages =
+        blk->config.buffer_pages + blk->config.shared_pages + (1u << BLK_RING_ORDER_MAX);
+
+    return blk->bus.recovering &&
+           xenpv_blk_abandoned(blk) > ABANDONED_CONNECTIONS * blk->config.queues * pages;
+}
+
 static int on_publish(void *owner)
 {
     struct xenpv_blk *blk = owner;
     uint32_t queues = choose_queues(blk);
-    int error = queues ? put_features(blk) : XENPV_EBUSY;
+    int error = queues && !keeps_too_much(blk) ? put_features(blk) : XENPV_EBUSY;
 
     blk->opened = false;
     forget_refusals(blk);

@@ -358,7 +358,15 @@ const char *xenpv_blk_units_name(uint32_t units)
 /* ---- what was negotiated --------------------------------------------------------------------- */
 
 /* Where the number that is used of an offer is found. */
-enum chosen { BY_FEATURE, THE_ORDER, THE_PAGES, THE_QUEUES, THE_SEGMENTS, THE_VALUE };
+enum chosen {
+    BY_FEATURE,
+    THE_ORDER,
+    THE_PAGES,
+    THE_QUEUES,
+    THE_SEGMENTS,
+    THE_GRANULARITY,
+    THE_ALIGNMENT
+};
 
 static const struct {
     uint8_t question, key;
@@ -378,15 +386,17 @@ static const struct {
     {XENPV_ASK_ANSWER, ANSWER_FLUSH, OWN_NOTHING, BY_FEATURE, XENPV_BLK_FLUSH, ""},
     {XENPV_ASK_ANSWER, ANSWER_BARRIER, OWN_NOTHING, BY_FEATURE, XENPV_BLK_BARRIER, ""},
     {XENPV_ASK_ANSWER, ANSWER_DISCARD, OWN_NOTHING, BY_FEATURE, XENPV_BLK_DISCARD, ""},
-    {XENPV_ASK_ANSWER, ANSWER_DISCARD_GRANULARITY, OWN_NOTHING, THE_VALUE, XENPV_BLK_DISCARD, ""},
-    {XENPV_ASK_ANSWER, ANSWER_DISCARD_ALIGNMENT, OWN_NOTHING, THE_VALUE, XENPV_BLK_DISCARD, ""},
+    {XENPV_ASK_ANSWER, ANSWER_DISCARD_GRANULARITY, OWN_NOTHING, THE_GRANULARITY, XENPV_BLK_DISCARD,
+     "it is no number of whole sectors"},
+    {XENPV_ASK_ANSWER, ANSWER_DISCARD_ALIGNMENT, OWN_NOTHING, THE_ALIGNMENT, XENPV_BLK_DISCARD,
+     "it is no number of whole sectors below the granularity"},
     {XENPV_ASK_ANSWER, ANSWER_DISCARD_SECURE, OWN_NOTHING, BY_FEATURE, XENPV_BLK_SECURE_DISCARD,
      ""},
     {XENPV_ASK_ANSWER, ANSWER_PERSISTENT, OWN_PERSISTENT, BY_FEATURE, XENPV_BLK_PERSISTENT,
      "the caller's memory is granted instead"},
 };
 
-static uint64_t chosen(const struct xenpv_blk *blk, uint32_t which, uint64_t offered,
+static uint64_t chosen(const struct xenpv_blk *blk, uint32_t which,
                        const struct xenpv_blk_info *info)
 {
     bool used = (info->features & negotiations[which].feature) != 0;
@@ -400,8 +410,10 @@ static uint64_t chosen(const struct xenpv_blk *blk, uint32_t which, uint64_t off
         return info->queues;
     case THE_SEGMENTS:
         return used ? info->segments : 0;
-    case THE_VALUE:
-        return used ? offered : 0;
+    case THE_GRANULARITY:
+        return used ? info->discard_granularity : 0;
+    case THE_ALIGNMENT:
+        return used ? info->discard_alignment : 0;
     case BY_FEATURE:
         break;
     }
@@ -434,7 +446,7 @@ uint32_t xenpv_blk_negotiation(const struct xenpv_blk *blk,
             negotiations[i].own == OWN_NOTHING
                 ? ""
                 : xenpv_bus_value(&blk->bus, XENPV_ASK_OWN, negotiations[i].own)->text;
-        uint64_t number = chosen(blk, i, value->number, &info);
+        uint64_t number = chosen(blk, i, &info);
         bool all = value->status != XENPV_KEY_GOOD || value->number <= number;
         bool later = question == XENPV_ASK_ANSWER && value->status == XENPV_KEY_ABSENT &&
                      blk->bus.peer_state != XENPV_STATE_CONNECTED;

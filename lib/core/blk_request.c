@@ -314,6 +314,7 @@ bool blk_request_next(struct xenpv_blkq *q, struct blk_operation *operation)
     slot->op = operation->op;
     slot->whole = false;
     slot->runs = 0;
+    slot->offset = 0;
     slot->pages = slot->segments = slot->bytes = 0;
     if (operation->memory == BLK_VECTOR) {
         if (!prepare_vector(q, operation, slot->id))

@@ -408,5 +408,5 @@ uint32_t xenpv_blkq_pending(const struct xenpv_blkq *q)
 
 bool xenpv_blkq_held(const struct xenpv_blkq *q)
 {
-    return blkq_is(q, BLK_HELD) && xenpv_load(&q->stop) <= BLK_HOLD && !q->why;
+    return blkq_is(q, BLK_HELD);
 }

@@ -331,7 +331,7 @@ static bool turn(struct xenpv_bus *bus)
 {
     if (bus->phase == XENPV_BUS_IDLE || bus->phase == XENPV_BUS_DONE)
         return false;
-    if ((!bus->last || bus->shared) && suspended(bus))
+    if ((!bus->last || bus->shared || bus->kept) && suspended(bus))
         bus_suspended(bus);
     if (bus->stale)
         return bus_forget(bus, finish);

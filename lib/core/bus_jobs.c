@@ -199,6 +199,9 @@ static bool peer_moved(const struct xenpv_bus *bus)
 
     if (named->status != XENPV_OK || id->status != XENPV_OK)
         return true;
+    /* A NUL behind the path, which no path has in it, is not part of it. */
+    if (named->length == length + 1 && bus->found_path[length] == '\0')
+        length++;
     return named->length != length || memcmp(bus->found_path, bus->peer_path, length) != 0 ||
            !xenpv_parse_number(id->value, length_of(id), &domid) || domid != bus->peer_domid;
 }
