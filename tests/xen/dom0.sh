@@ -18,11 +18,18 @@ ports() {
 
 before_grants=$(grants) before_ports=$(ports)
 mkfifo /tmp/hold
-xenpv blk write vbd/51712 </tmp/hold &
+xenpv blk write vbd/51712 --queues 1 --ring-order 0 </tmp/hold &
 exec 7>/tmp/hold
 until [ "$(xenstore-read device/vbd/51712/state)" = 4 ]; do usleep 20000; done
 same "a connected ring is one mapped grant" "$(grants)" $((before_grants + 1))
 same "and an event channel with two ends" "$(ports)" $((before_ports + 2))
+exec 7>&-
+wait
+xenpv blk write vbd/51712 --queues 3 --ring-order 2 </tmp/hold &
+exec 7>/tmp/hold
+until [ "$(xenstore-read device/vbd/51712/state)" = 4 ]; do usleep 20000; done
+same "3 rings of 4 pages are 12 mapped grants" "$(grants)" $((before_grants + 12))
+same "and 3 event channels with two ends" "$(ports)" $((before_ports + 6))
 exec 7>&-
 wait
 xenpv blk read vbd/51712 >/dev/null || not_ok "a read" "exit $?"
