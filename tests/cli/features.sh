@@ -112,7 +112,7 @@ done
 # whole number of sectors.
 bytes source.img $((3 * MiB + 4096))
 run --mock-disk source.img --mock-backend units=mini-os,sector-size=4096 blk read vbd/xvda
-says "units: a doubt" "vbd/51712: doubt: sectors.*quirk.*; --units says how a backend counts" 1
+says "units: a doubt" "vbd/51712: doubt: sectors.*quirk.*; the switch is --units" 1
 holds "units: what the wrong ones see" [ "$(stat -c %s out)" = $((96 * 4096)) ]
 expect "units: no doubt about the right ones" 0 "" --mock-disk source.img \
     --mock-backend units=mini-os,sector-size=4096 blk verify vbd/xvda --units mini-os

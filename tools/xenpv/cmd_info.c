@@ -130,7 +130,7 @@ static void print_text(const struct view *view)
     print_identity(info);
     print_size(info);
     if (info->doubt[0])
-        printf("doubt      %s; --units says how a backend counts\n", info->doubt);
+        printf("doubt      %s; the switch is --units\n", info->doubt);
     print_use(info);
     printf("\n%-30s  %-8s  %-8s  %4s  %s\n", "FEATURE", "OFFERED", "ASKED", "USED", "WHY NOT MORE");
     for (uint32_t i = 0; i < view->feature_count; i++)

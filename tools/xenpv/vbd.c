@@ -252,8 +252,7 @@ static void remark_use(const struct vbd *vbd)
            vbd->device.name, info.queues, info.ring_pages, info.segments, vbd->config.buffer_pages,
            features[0] ? features : " none");
     if (info.doubt[0])
-        complain(STATUS_DONE, "%s: doubt: %s; --units says how a backend counts", vbd->device.name,
-                 info.doubt);
+        complain(STATUS_DONE, "%s: doubt: %s; the switch is --units", vbd->device.name, info.doubt);
 }
 
 int vbd_connect(struct vbd *vbd)
