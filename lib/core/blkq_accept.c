@@ -192,8 +192,8 @@ int xenpv_blkq_writev(struct xenpv_blkq *q, uint64_t offset, const struct xenpv_
     return vector(q, XENPV_BLKIF_WRITE, offset, iov, count, user);
 }
 
-static int shared(struct xenpv_blkq *q, uint8_t op, uint64_t offset, uint64_t at, uint64_t bytes,
-                  void *user)
+NEVER_INLINE int shared(struct xenpv_blkq *q, uint8_t op, uint64_t offset, uint64_t at,
+                        uint64_t bytes, void *user)
 {
     uint64_t room = (uint64_t)q->shared_pages * XENPV_PAGE_SIZE;
     int error = ready(q);
@@ -220,12 +220,16 @@ static int shared(struct xenpv_blkq *q, uint8_t op, uint64_t offset, uint64_t at
 int xenpv_blkq_read_shared(struct xenpv_blkq *q, uint64_t offset, uint64_t at, uint64_t bytes,
                            void *user)
 {
+    if (blk_whole_shared(q, XENPV_BLKIF_READ, offset, at, bytes, user))
+        return XENPV_OK;
     return shared(q, XENPV_BLKIF_READ, offset, at, bytes, user);
 }
 
 int xenpv_blkq_write_shared(struct xenpv_blkq *q, uint64_t offset, uint64_t at, uint64_t bytes,
                             void *user)
 {
+    if (blk_whole_shared(q, XENPV_BLKIF_WRITE, offset, at, bytes, user))
+        return XENPV_OK;
     return shared(q, XENPV_BLKIF_WRITE, offset, at, bytes, user);
 }
 
