@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The short way of an operation: whole sectors in one stretch of the caller's memory, no more than
- * a page, or in one of the shared pages. It is most of what a disk is asked for, and here it goes from the caller to the ring, and
- * from the ring to the caller, without a list, a loop or a call in between. Whatever cannot go this
- * way goes the long one (blk_request.c); both lead to the same state.
+ * a page, or in one of the shared pages. It is most of what a disk is asked for, and here it goes
+ * from the caller to the ring, and from the ring to the caller, without a list, a loop or a call in
+ * between. Whatever cannot go this way goes the long one (blk_request.c); both lead to the same
+ * state.
  */
 #ifndef XENPV_BLK_WHOLE_H
 #define XENPV_BLK_WHOLE_H
