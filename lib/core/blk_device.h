@@ -134,8 +134,8 @@ struct blk_violation {
 };
 
 /*
- * The disk as a queue needs to know it. Control may change it while the queue runs: it writes one of
- * two copies, word by word, and then counts `version` up, whose last bit says which is good.
+ * The disk as a queue needs to know it. Control may change it while the queue runs: it writes one
+ * of two copies, word by word, and then counts `version` up, whose last bit says which is good.
  */
 struct blk_properties {
     uint32_t bytes_low, bytes_high; /* of the disk */

@@ -191,7 +191,7 @@ static void send(struct xenpv_blkq *q)
         violated(q, XENPV_CHECK_GRANT_HELD, q->ring.prod, 0);
 }
 
-/* Open; and where grants are made and ended on the way, still in the life that they are good for. */
+/* Open; and where grants are made and ended on the way, still in the life they are good for. */
 static bool usable(const struct xenpv_blkq *q)
 {
     const struct xenpv_port *port = q->port;

@@ -57,7 +57,7 @@ void blkq_take_up(struct xenpv_blkq *q)
     }
 }
 
-/* ---- which write has to wait for which --------------------------------------------------------- */
+/* ---- which write has to wait for which ------------------------------------------------------- */
 
 static bool overlaps(const struct xenpv_blkq *q, const struct blk_operation *a,
                      const struct blk_operation *b)
@@ -252,8 +252,8 @@ int xenpv_blkq_flush(struct xenpv_blkq *q, void *user)
 
 /* ---- discarding ------------------------------------------------------------------------------ */
 
-/* Bytes from where a granule begins up to `offset`. Granules need not be powers of two, and there is
- * no 64-bit division here: the remainder is taken bit by bit. */
+/* Bytes from where a granule begins up to `offset`. Granules need not be powers of two, and there
+ * is no 64-bit division here: the remainder is taken bit by bit. */
 static uint64_t into_granule(const struct xenpv_blkq *q, uint64_t offset)
 {
     uint64_t granularity = q->p.granularity, rest = 0;
