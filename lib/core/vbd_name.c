@@ -61,7 +61,7 @@ void xenpv_vbd_name(uint32_t vdev, char name[16])
     memcpy(name, "?", 2);
 }
 
-/* ------------------------------------------------------------------------------ and backwards -- */
+/* ---- and backwards --------------------------------------------------------------------------- */
 
 /* What stands in a name behind the prefix. */
 struct place {

@@ -20,7 +20,7 @@ struct order {
     uint64_t elapsed; /* ms */
 };
 
-/* ------------------------------------------------------------------------------ one at a time -- */
+/* ----------------------------------------------------------------------------- one at a time -- */
 
 /* Waits for the one operation of queue 0: its status in `*result`. False: the device went, or a
  * signal asks us to end. */
@@ -75,7 +75,7 @@ static int carry_out_flush(struct order *order, const struct xenpv_blk_info *inf
     return flush(order);
 }
 
-/* --------------------------------------------------------------------------------- discarding -- */
+/* -------------------------------------------------------------------------------- discarding -- */
 
 /* Where the stretch that begins there ends: on the backend's granules, so that none is left out. */
 static uint64_t end_of_stretch(const struct xenpv_blk_info *info, uint64_t begin, uint64_t end)

@@ -65,8 +65,8 @@ static bool is_before(unsigned a, unsigned b)
 /* ------------------------------------------------------------------------------------- slots -- */
 
 /*
- * Slots meet at multiples of their size where they are written, and so on sectors: a sector is never
- * in two operations.
+ * Slots meet at multiples of their size where they are written, and so on sectors: a sector is
+ * never in two operations.
  */
 static size_t slot_size(const struct pump *pump)
 {

@@ -34,8 +34,8 @@ struct vbd_waits {
 
 /*
  * Each returns an exit status. A vbd that was made, or not, is always closed; what the device
- * itself had to fail about is complained of there. `sharers` disks are to be connected at once: each
- * has its part of the pages that may be shared.
+ * itself had to fail about is complained of there. `sharers` disks are to be connected at once:
+ * each has its part of the pages that may be shared.
  */
 int vbd_make(struct vbd *vbd, struct machine *machine, const struct device *device,
              unsigned sharers);
