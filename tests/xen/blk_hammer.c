@@ -2,17 +2,17 @@
 /*
  * usage: blk_hammer VBD-NUMBER FIFO [QUEUES [OPTION]...]
  *
- * Writes random blocks of a disk of this domain for ever, reads, flushes, and remembers what it did:
- * whatever happens to the backend meanwhile, nothing whose write has ended may be lost. Each queue has
- * a thread and a part of the disk. Options:
+ * Writes random blocks of a disk of this domain for ever, reads, flushes, and remembers what it
+ * did: whatever happens to the backend meanwhile, nothing whose write has ended may be lost. Each
+ * queue has a thread and a part of the disk. Options:
  *
  *   cached      the disk has a cache that may be lost: only what was flushed must be there
  *   discard     discards, too
- *   blocks=N    only the first N sectors of the disk (default: 16384, or all)
+ *   blocks=N    only the first N sectors of the disk (initially 16384)
  *
- * Lines read from FIFO (which is there already): "verify" has all blocks read and looked at, and then
- * "verified" printed; "quit" does the same, closes the disk and ends. Lines on standard output tell what
- * happens, the last one is JSON. Exit status 0: nothing lost, closed as asked.
+ * Lines read from FIFO (which is there already): "verify" has all blocks read and looked at, and
+ * then "verified" printed; "quit" does the same, closes the disk and ends. Lines on standard output
+ * tell what happens, the last one is JSON. Exit status 0: nothing lost, closed as asked.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -48,7 +48,7 @@ struct hammer {
     uint64_t connections;
 };
 
-static int die(const char *what, const char *why)
+static _Noreturn void die(const char *what, const char *why)
 {
     fprintf(stderr, "blk_hammer: %s: %s\n", what, why);
     exit(2);

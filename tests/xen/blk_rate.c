@@ -20,6 +20,8 @@
 enum { DEPTH_MAX = 4096 };
 
 static volatile sig_atomic_t over;
+static struct xenpv_port port;
+static struct xenpv_iov buffers[DEPTH_MAX];
 
 static void on_alarm(int number)
 {
@@ -27,20 +29,18 @@ static void on_alarm(int number)
     over = 1;
 }
 
-static int die(const char *what, const char *why)
+static _Noreturn void die(const char *what, const char *why)
 {
     fprintf(stderr, "blk_rate: %s: %s\n", what, why);
     exit(1);
 }
 
 struct load {
-    struct xenpv_port port;
     struct xenpv_blk *blk;
     struct xenpv_blkq *q;
     bool write, random, shared;
     uint32_t depth, block;
     uint64_t blocks, next, random_state;
-    struct xenpv_iov *buffers;
     uint64_t done;
 };
 
@@ -57,7 +57,7 @@ static uint64_t next_block(struct load *load)
 static void queue(struct load *load, struct xenpv_iov *buffer)
 {
     uint64_t offset = next_block(load) * load->block;
-    uint64_t at = (uint64_t)(buffer - load->buffers) * load->block;
+    uint64_t at = (uint64_t)(buffer - buffers) * load->block;
     int rc;
 
     if (load->shared && load->write)
@@ -75,8 +75,7 @@ static void queue(struct load *load, struct xenpv_iov *buffer)
 static void wait_for(struct load *load, int fd)
 {
     uint64_t now = xenpv_linux_now(), deadline = xenpv_blk_deadline(load->blk);
-    struct pollfd fds[] = {{(int)load->port.store->wait_handle(load->port.ctx), POLLIN, 0},
-                           {fd, POLLIN, 0}};
+    struct pollfd fds[] = {{(int)port.store->wait_handle(port.ctx), POLLIN, 0}, {fd, POLLIN, 0}};
 
     poll(fds, 2, deadline <= now ? 0 : deadline - now < 1000 ? (int)(deadline - now) : 1000);
     if (xenpv_blk_step(load->blk, xenpv_linux_now()) == XENPV_BLK_FAILED)
@@ -95,11 +94,13 @@ static void set_up(struct load *load, const char *id, bool poll_only)
     char path[64];
     void *memory;
 
-    if (xenpv_linux_open(&linux, &load->port, &error) ||
+    if (!load->block || !load->depth || load->depth > DEPTH_MAX)
+        die("usage", "BLOCK-SIZE and DEPTH are at least 1, DEPTH is at most 4096");
+    if (xenpv_linux_open(&linux, &port, &error) ||
         xenpv_linux_claim("vbd", (uint32_t)strtoul(id, NULL, 10), false, 0, &claim, &error))
         die(id, error.text);
     snprintf(path, sizeof(path), "device/vbd/%s", id);
-    xenpv_blk_config_init(&config, &load->port, path);
+    xenpv_blk_config_init(&config, &port, path);
     config.ring_order = 4;
     config.segments = 256;
     config.operations = load->depth;
@@ -107,12 +108,11 @@ static void set_up(struct load *load, const char *id, bool poll_only)
     config.shared_pages = load->shared ? load->depth * pages : 0;
     config.poll = poll_only;
     memory = aligned_alloc(16, (xenpv_blk_size(&config) + 15) & ~(size_t)15);
-    load->buffers = calloc(load->depth, sizeof(*load->buffers));
-    if (!memory || !load->buffers || xenpv_blk_init(memory, &config, &load->blk))
+    if (!memory || xenpv_blk_init(memory, &config, &load->blk))
         die(path, "no memory");
     for (uint32_t i = 0; i < load->depth; i++) {
-        load->buffers[i] = (struct xenpv_iov){aligned_alloc(4096, pages * 4096ul), load->block};
-        memset(load->buffers[i].base, 0x5a, load->block);
+        buffers[i] = (struct xenpv_iov){aligned_alloc(4096, pages * 4096ul), load->block};
+        memset(buffers[i].base, 0x5a, load->block);
     }
     load->q = xenpv_blk_queue(load->blk, 0);
     xenpv_blk_connect(load->blk, xenpv_linux_now());
@@ -120,6 +120,8 @@ static void set_up(struct load *load, const char *id, bool poll_only)
         wait_for(load, -1);
     xenpv_blk_info(load->blk, &info);
     load->blocks = info.bytes / load->block;
+    if (!load->blocks)
+        die(path, "it is smaller than a block");
 }
 
 static uint64_t run(struct load *load, unsigned seconds, bool poll_only)
@@ -129,7 +131,7 @@ static uint64_t run(struct load *load, unsigned seconds, bool poll_only)
 
     alarm(seconds);
     for (uint32_t i = 0; i < load->depth; i++)
-        queue(load, &load->buffers[i]);
+        queue(load, &buffers[i]);
     while (!over) {
         int got = xenpv_blkq_poll(load->q, ended, 64);
 
@@ -165,7 +167,7 @@ static void close_device(struct load *load)
 
 int main(int argc, char **argv)
 {
-    static struct load load = {.random_state = 88172645463325252u};
+    struct load load = {.random_state = 88172645463325252u};
     unsigned seconds = 0;
     double took;
 
@@ -177,7 +179,7 @@ int main(int argc, char **argv)
         seconds = (unsigned)strtoul(argv[5], NULL, 10);
         load.shared = strcmp(argv[7], "shared") == 0;
     }
-    if (!seconds || !load.block || !load.depth || load.depth > DEPTH_MAX) {
+    if (!seconds) {
         fputs("usage: blk_rate VBD-NUMBER read|write|randread BLOCK-SIZE DEPTH SECONDS event|poll "
               "copy|shared\n",
               stderr);

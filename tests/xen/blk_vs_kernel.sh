@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: MIT
 # usage: blk_vs_kernel.sh REPEATS SECONDS
 # In dom0: our frontend and the kernel's, each on a disk that xen-blkback exports to dom0 itself, both of the
-# same memory. A line for each run: "run WORKLOAD CONTENDER IOPS MIB/S".
+# same memory. A line for each run: "run WORKLOAD CONTENDER IOPS MIB/S SWITCHES INTERRUPTS"; the last two are
+# context switches and interrupts of all of dom0, for each operation.
+# shellcheck disable=SC2317 # timed calls them
 # shellcheck source=tests/xen/tap.sh
 . /root/tap.sh
 # shellcheck source=tests/xen/toolstack.sh
@@ -21,35 +23,47 @@ xenstore-write $(disk_keys 51728 /dev/ram0)
 await 20 test -b /dev/xvdb
 echo vbd-51728 >/sys/bus/xen/drivers/vbd/unbind
 
-# json WORKLOAD CONTENDER COMMAND...: of programs that print our line.
-json() {
+# Since boot.
+switches() {
+    awk '$1 == "ctxt" || $1 == "intr" { print $2 }' /proc/stat | tr '\n' ' '
+}
+
+# timed WORKLOAD CONTENDER COMMAND...: which prints "IOPS MIB/S".
+timed() {
     workload=$1 contender=$2
     shift 2
-    if "$@" >/tmp/line; then
-        sed 's/.*"iops":\([0-9]*\),"mib_per_s":\([0-9.]*\).*/run '"$workload $contender"' \1 \2/' /tmp/line
+    before=$(switches)
+    if "$@" >/tmp/rate; then
+        # intr comes before ctxt there.
+        echo "$before$(switches)$(cat /tmp/rate)" | awk -v what="$workload $contender" -v seconds="$seconds" '{
+            operations = $5 * seconds
+            printf "run %s %d %.1f %.2f %.2f\n", what, $5, $6, ($4 - $2) / operations, ($3 - $1) / operations
+        }'
     else
         not_ok "$workload $contender" "exit $?"
     fi
 }
 
-# fio MODE BLOCK DEPTH: with what it has to be fast, all of which it leaves off by itself.
-fio_run() {
+# Of programs that print our line.
+json() { # COMMAND...
+    "$@" | sed 's/.*"iops":\([0-9]*\),"mib_per_s":\([0-9.]*\).*/\1 \2/'
+}
+
+# With what fio has to be fast, all of which it leaves off by itself.
+fio_rate() { # MODE BLOCK DEPTH
     fio --name=x --filename=/dev/xvda --ioengine=io_uring --direct=1 --rw="$1" --bs="$2" --iodepth="$3" \
         --fixedbufs=1 --registerfiles=1 --norandommap=1 --gtod_reduce=1 --iodepth_batch_submit="$3" \
         --iodepth_batch_complete_max="$3" --time_based --runtime="$seconds" \
-        --output-format=terse --terse-version=3 >/tmp/line || not_ok "fio $1" "exit $?"
-    case $1 in
-    write) cut -d ';' -f 49,48 /tmp/line ;;
-    *) cut -d ';' -f 8,7 /tmp/line ;;
-    esac | awk -F ';' -v what="$4" '{ printf "run %s fio %d %.1f\n", what, $2, $1 / 1024 }'
+        --output-format=terse --terse-version=3 | awk -F ';' -v write="$([ "$1" = write ] && echo 41)" \
+        '{ print $(8 + write), $(7 + write) / 1024 }'
 }
 
 compare() { # WORKLOAD MODE BLOCK DEPTH
-    json "$1" polled blk_rate 51728 "$2" "$3" "$4" "$seconds" poll shared
-    fio_run "$2" "$3" "$4" "$1"
-    json "$1" events blk_rate 51728 "$2" "$3" "$4" "$seconds" event shared
-    json "$1" uring uring_loop /dev/xvda "$2" "$3" "$4" "$seconds"
-    json "$1" polled-copy blk_rate 51728 "$2" "$3" "$4" "$seconds" poll copy
+    timed "$1" polled json blk_rate 51728 "$2" "$3" "$4" "$seconds" poll shared
+    timed "$1" fio fio_rate "$2" "$3" "$4"
+    timed "$1" events json blk_rate 51728 "$2" "$3" "$4" "$seconds" event shared
+    timed "$1" uring json uring_loop /dev/xvda "$2" "$3" "$4" "$seconds"
+    timed "$1" polled-copy json blk_rate 51728 "$2" "$3" "$4" "$seconds" poll copy
 }
 
 turn=0

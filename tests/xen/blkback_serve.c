@@ -2,8 +2,8 @@
 /*
  * usage: blkback_serve BACKEND-DIRECTORY FILE|MEGABYTES
  *
- * Our block backend, in the domain where it runs: a driver domain, or dom0. The directory was made by
- * the toolstack, e.g. backend/vbd/7/51712. Serves a file or block device, or that many zeroes in
+ * Our block backend, in the domain where it runs: a driver domain, or dom0. The directory was made
+ * by the toolstack, e.g. backend/vbd/7/51712. Serves a file or block device, or that many zeroes in
  * memory, until SIGTERM, or until the directory has gone.
  */
 #include <poll.h>
@@ -38,7 +38,7 @@ static void release(void *ctx, void *memory)
 
 static const struct xenpv_allocator allocator = {NULL, allocate, release};
 
-static int die(const char *what, const char *why)
+static _Noreturn void die(const char *what, const char *why)
 {
     fprintf(stderr, "blkback_serve: %s: %s\n", what, why);
     exit(1);

@@ -107,7 +107,7 @@ void hammer_model_read(struct hammer_model *model, uint32_t at, uint32_t count)
         model->reading[at + i]++;
 }
 
-/* What a block must be at least; 0: whatever it likes, nobody wrote it or it was discarded since. */
+/* What a block must be at least; 0: whatever it likes: nobody wrote it, or it was discarded since. */
 static uint32_t oldest(const struct hammer_model *model, uint32_t at)
 {
     uint32_t version = model->cached ? model->flushed[at] : model->done[at];
@@ -118,12 +118,13 @@ static uint32_t oldest(const struct hammer_model *model, uint32_t at)
 static void complain(const struct hammer_model *model, uint32_t at, const char *fault,
                      const void *block)
 {
+    uint64_t number = model->first + at;
+
     if (model->lost + model->wrong > COMPLAINTS)
         return;
     printf("%s: block %llu holds run %llx, block %llu, version %llu; written %u, done %u, flushed "
            "%u, discarded %u\n",
-           fault, (unsigned long long)(model->first + at),
-           (unsigned long long)word_at(block, WORD_RUN),
+           fault, (unsigned long long)number, (unsigned long long)word_at(block, WORD_RUN),
            (unsigned long long)word_at(block, WORD_BLOCK),
            (unsigned long long)word_at(block, WORD_VERSION), model->issued[at], model->done[at],
            model->flushed[at], model->discarded[at]);

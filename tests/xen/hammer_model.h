@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a part of a disk may hold. Each block says which one it is, and which version of it; a version
- * is one write. The model remembers, of each block, which versions were written and which of them must
- * be there: a block that is older than that, or that nobody wrote so, is a fault.
+ * What a part of a disk may hold. Each block says which one it is, and which version of it; a
+ * version is one write. The model remembers, of each block, which versions were written and which
+ * of them must be there: a block that is older than that, or that nobody wrote so, is a fault.
  *
- * Runs of blocks may be written while others of the same blocks are under way, but not while they are
- * read, nor the other way round: a disk need not do either at once. One thread for each model.
+ * Runs of blocks may be written while other writes of the same blocks are under way, but not while
+ * they are read, nor read while they are written: a disk may tear them then. One thread for each
+ * model.
  */
 #ifndef XENPV_TESTS_HAMMER_MODEL_H
 #define XENPV_TESTS_HAMMER_MODEL_H
@@ -33,8 +34,8 @@ bool hammer_model_init(struct hammer_model *model);
 uint32_t hammer_model_free(const struct hammer_model *model, bool write, uint32_t at,
                            uint32_t count);
 
-/* A write of these blocks begins: fills the buffer. A discard does the same with one that it does not
- * send. */
+/* A write of these blocks begins: fills the buffer. A discard does the same with one that it does
+ * not send. */
 void hammer_model_write(struct hammer_model *model, uint32_t at, uint32_t count, void *buffer,
                         bool discard);
 /* It has ended; the buffer is unchanged. */
@@ -50,8 +51,8 @@ void hammer_model_was_read(struct hammer_model *model, uint32_t at, uint32_t cou
 void hammer_model_flush(struct hammer_model *model);
 void hammer_model_was_flushed(struct hammer_model *model, bool good);
 
-/* The connection was lost, and with it the disk's cache, if it has one: a later flush is none of what
- * was written before. */
+/* The connection was lost, and with it the disk's cache, if it has one: a later flush is none of
+ * what was written before. */
 void hammer_model_lost_cache(struct hammer_model *model);
 
 #endif

@@ -187,9 +187,8 @@ static void advance(struct hammer_queue *queue)
         return;
     if (queue->phase == PHASE_FILL && over)
         enter(queue, PHASE_REST);
-    else if (queue->phase == PHASE_REST && (queue->cursor || !queue->flush))
-        enter(queue, PHASE_LOOK);
-    else if (queue->phase == PHASE_DRAIN)
+    else if (queue->phase == PHASE_DRAIN ||
+             (queue->phase == PHASE_REST && (queue->cursor || !queue->flush)))
         enter(queue, PHASE_LOOK);
     else if (queue->phase == PHASE_LOOK && over)
         answer(queue);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A thread that loads one queue of a disk, in its own part of the disk, and remembers what it wrote. */
+/* A thread that loads one queue of a disk, in its own part, and remembers what it wrote. */
 #ifndef XENPV_TESTS_HAMMER_QUEUE_H
 #define XENPV_TESTS_HAMMER_QUEUE_H
 

@@ -2,9 +2,9 @@
 /*
  * usage: uring_loop DEVICE read|write|randread BLOCK-SIZE DEPTH SECONDS
  *
- * What a program can get out of a block device through io_uring when it does nothing else: files and
- * buffers are registered, one system call submits all that is to be submitted and waits. Prints one
- * line of JSON.
+ * What a program can get out of a block device through io_uring when it does nothing else: files
+ * and buffers are registered, one system call submits all that is to be submitted and waits. Prints
+ * one line of JSON.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -30,7 +30,7 @@ static void on_alarm(int number)
     over = 1;
 }
 
-static void die(const char *what, int error)
+static _Noreturn void die(const char *what, int error)
 {
     fprintf(stderr, "uring_loop: %s: %s\n", what, strerror(error));
     exit(1);
@@ -102,9 +102,9 @@ static void set_up(struct load *load, const char *path)
     load->blocks = bytes / load->block;
     if (load->blocks == 0)
         die("device is too small", EINVAL);
-    rc = posix_memalign((void **)&load->buffers, 4096, load->depth * load->block);
-    if (rc)
-        die("memory", rc);
+    load->buffers = aligned_alloc(4096, (load->depth * load->block + 4095) & ~(size_t)4095);
+    if (!load->buffers)
+        die("memory", ENOMEM);
     memset(load->buffers, 0x5a, load->depth * load->block);
     for (unsigned i = 0; i < load->depth; i++)
         vectors[i] = (struct iovec){load->buffers + i * load->block, load->block};
