@@ -118,6 +118,16 @@ static int share(void *ctx, uint16_t domid, struct xenpv_grant_region *region)
     return fails(faulty, "share") ? faulty->error : inner->grant->share(inner->ctx, domid, region);
 }
 
+static int share_own(void *ctx, uint16_t domid, struct xenpv_grant_region *region, bool writable)
+{
+    struct faulty_port *faulty = ctx;
+    const struct xenpv_port *inner = &faulty->inner;
+
+    return fails(faulty, "share_own")
+               ? faulty->error
+               : inner->grant->share_own(inner->ctx, domid, region, writable);
+}
+
 static int end(void *ctx, struct xenpv_grant_region *region)
 {
     struct faulty_port *faulty = ctx;
@@ -133,7 +143,8 @@ static void forget_grants(void *ctx, struct xenpv_grant_region *region)
     inner->grant->forget(inner->ctx, region);
 }
 
-static const struct xenpv_grant_ops grant = {.share = share, .end = end, .forget = forget_grants};
+static const struct xenpv_grant_ops grant = {
+    .share = share, .share_own = share_own, .end = end, .forget = forget_grants};
 
 static int map_pages(void *ctx, struct xenpv_map_region *region)
 {
@@ -268,5 +279,4 @@ void faulty_wrap(struct faulty_port *faulty, struct xenpv_port *port)
     port->map = &map;
     port->event = &event;
     port->sys = &sys;
-    port->caps &= ~(uint32_t)XENPV_CAP_GRANT_OWN;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A port around a port: passes every call on, and fails those it is told to, as xenpv/port.h
- * allows them to fail. It has no GRANT_OWN, and wait handles (that are never signalled) as soon as
- * the test sets XENPV_CAP_WAIT.
+ * allows them to fail. It has wait handles (that are never signalled) as soon as the test sets
+ * XENPV_CAP_WAIT.
  */
 #ifndef FAULTY_PORT_H
 #define FAULTY_PORT_H
