@@ -234,9 +234,21 @@ static bool rest(struct xenpv_blkback *back, struct blkback_queue *q)
     return xenpv_ring_arm(&q->ring);
 }
 
-static void serve(struct xenpv_blkback *back, struct blkback_queue *q)
+static void publish(struct xenpv_blkback *back, struct blkback_queue *q)
 {
     const struct xenpv_port *port = back->port;
+
+    if (xenpv_ring_publish(&q->ring)) {
+        back->stats.notified++;
+        port->event->notify(port->ctx, q->event_port);
+    }
+}
+
+/* Answers that are shown at once: the frontend has something to do while the next ones are made. */
+#define ANSWERS 8u
+
+static void serve(struct xenpv_blkback *back, struct blkback_queue *q)
+{
     uint32_t available = xenpv_ring_available(&q->ring);
 
     q->more = false;
@@ -248,11 +260,10 @@ static void serve(struct xenpv_blkback *back, struct blkback_queue *q)
         q->more = rest(back, q);
         return;
     }
-    while (available--)
+    while (available--) {
         answer_one(back, q);
-    if (xenpv_ring_publish(&q->ring)) {
-        back->stats.notified++;
-        port->event->notify(port->ctx, q->event_port);
+        if (available % ANSWERS == 0)
+            publish(back, q);
     }
     q->armed = false;
     q->more = true;

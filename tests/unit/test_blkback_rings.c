@@ -156,6 +156,46 @@ static void test_notifications(void **state)
     back_down(&rig);
 }
 
+/* Of many requests the first answers are there while the disk is still at work on the last ones. */
+static struct {
+    const struct xenpv_ring *ring;
+    uint32_t calls, seen;
+} early;
+
+static int flush_and_look(void *ctx)
+{
+    (void)ctx;
+    early.calls++;
+    early.seen = xenpv_ring_available(early.ring);
+    return XENPV_OK;
+}
+
+static void test_first_answers_do_not_wait(void **state)
+{
+    struct xenpv_blkif_request request = {.op = XENPV_BLKIF_FLUSH};
+    struct back_rig rig;
+
+    (void)state;
+    back_up(&rig, 0);
+    rig.disk.flush = flush_and_look;
+    back_start(&rig);
+    front_connect(&rig, &(struct back_front){0});
+    early.ring = &rig.queue[0].ring;
+    for (uint32_t sent = 1; sent <= 32; sent++) {
+        early.calls = early.seen = 0;
+        for (uint32_t i = 0; i < sent; i++)
+            front_put(&rig, 0, &request);
+        front_publish(&rig, 0);
+        back_steps(&rig, 1);
+        assert_int_equal(early.calls, sent);
+        assert_true(early.seen + 8 >= sent);
+        assert_true(early.seen < sent);
+        for (uint32_t i = 0; i < sent; i++)
+            front_take(&rig, 0);
+    }
+    back_down(&rig);
+}
+
 /* The backend's port of queue 0, the first that domain 0 has. */
 #define FIRST_PORT 1u
 
@@ -506,11 +546,17 @@ static void test_legal_keys(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rings),         cmocka_unit_test(test_bounded_step),
-        cmocka_unit_test(test_notifications), cmocka_unit_test(test_sleep),
-        cmocka_unit_test(test_lost_wakeup),   cmocka_unit_test(test_offers),
-        cmocka_unit_test(test_properties),    cmocka_unit_test(test_lies_in_keys),
-        cmocka_unit_test(test_half_a_ring),   cmocka_unit_test(test_legal_keys),
+        cmocka_unit_test(test_rings),
+        cmocka_unit_test(test_bounded_step),
+        cmocka_unit_test(test_first_answers_do_not_wait),
+        cmocka_unit_test(test_notifications),
+        cmocka_unit_test(test_sleep),
+        cmocka_unit_test(test_lost_wakeup),
+        cmocka_unit_test(test_offers),
+        cmocka_unit_test(test_properties),
+        cmocka_unit_test(test_lies_in_keys),
+        cmocka_unit_test(test_half_a_ring),
+        cmocka_unit_test(test_legal_keys),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
