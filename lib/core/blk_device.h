@@ -256,6 +256,9 @@ void blkq_count_blocks(struct xenpv_blkq *q, const struct blk_operation *operati
 /* An older write or discard touches the same sectors, and has not ended. */
 bool blkq_must_wait(const struct xenpv_blkq *q, const struct blk_operation *operation);
 
+/* A discard is of whole granules: they may have grown since it was accepted. */
+bool blkq_whole_granules(const struct xenpv_blkq *q, const struct blk_operation *operation);
+
 /* 0, XENPV_EROFS or XENPV_ERANGE. */
 static inline int blkq_check_range(const struct xenpv_blkq *q, uint8_t op, uint64_t offset,
                                    uint64_t bytes)

@@ -132,8 +132,14 @@ static int judge(const struct xenpv_blkq *q, struct blk_operation *operation)
         ((operation->offset | operation->end) & (q->p.unit - 1)) != 0)
         return XENPV_EIO; /* its whole sectors are none on the disk that has returned */
     if (operation->op == XENPV_BLKIF_DISCARD &&
-        !(q->p.features & ~xenpv_load(&q->refused) & XENPV_BLK_DISCARD))
+        !(q->p.features & ~xenpv_load(&q->refused) &
+          (operation->secure ? XENPV_BLK_SECURE_DISCARD : XENPV_BLK_DISCARD)))
         return XENPV_ENOTSUP;
+    if (operation->op == XENPV_BLKIF_DISCARD && !blkq_whole_granules(q, operation)) {
+        operation->sent = operation->end; /* an advice that cannot be given any more */
+        if (operation->secure)
+            return XENPV_EINVAL;
+    }
     return blkq_check_range(q, operation->op, operation->offset,
                             operation->end - operation->offset);
 }
@@ -159,7 +165,8 @@ static inline bool advance(struct xenpv_blkq *q, struct blk_operation *operation
 {
     if (!operation->begun && !begin(q, operation))
         return false;
-    if (operation->status == XENPV_OK && !blk_request_next(q, operation))
+    bool nothing = operation->op == XENPV_BLKIF_DISCARD && operation->sent == operation->end;
+    if (operation->status == XENPV_OK && !nothing && !blk_request_next(q, operation))
         return false;
     operation->waiting = operation->status == XENPV_OK && operation->sent < operation->end;
     return true;

@@ -267,6 +267,12 @@ static uint64_t into_granule(const struct xenpv_blkq *q, uint64_t offset)
     return rest;
 }
 
+bool blkq_whole_granules(const struct xenpv_blkq *q, const struct blk_operation *operation)
+{
+    return into_granule(q, operation->offset) == 0 &&
+           (operation->end == q->bytes || into_granule(q, operation->end) == 0);
+}
+
 /* Shrinks a range to whole granules; the last one of the disk may be short. */
 static void shrink(const struct xenpv_blkq *q, uint64_t *begin, uint64_t *end)
 {
