@@ -204,7 +204,7 @@ static inline void put_segments(const struct xenpv_blkq *q, uint32_t id, struct 
 static void put_indirect(struct xenpv_blkq *q, struct blk_slot *slot, uint32_t id, uint32_t *to)
 {
     struct blk_walk walk = first_segment(q, slot);
-    uint32_t refs[XENPV_BLKIF_INDIRECT_PAGES], page = slot->first, left = slot->segments;
+    uint32_t refs[XENPV_BLKIF_INDIRECT_PAGES] = {0}, page = slot->first, left = slot->segments;
 
     for (uint32_t i = 0; i < slot->index_pages; i++, page = q->pool.next[page]) {
         uint32_t count = left < BLK_INDEX_ENTRIES ? left : BLK_INDEX_ENTRIES;
