@@ -122,25 +122,25 @@ static void use(struct own *own, size_t i)
     uint8_t *other = own->memory + MEMORY / 2, *expected = malloc(MEMORY);
     struct xenpv_iov from[3], to[3];
     uint64_t at = uses[i].offset;
+    const uint32_t count = uses[i].count;
 
     memcpy(expected, own->memory, MEMORY);
-    for (uint32_t k = 0; k < uses[i].count; k++) {
+    for (uint32_t k = 0; k < count; k++) {
         const struct element *element = &uses[i].element[k];
 
         from[k] = (struct xenpv_iov){own->memory + element->at, element->length};
         to[k] = (struct xenpv_iov){other + element->at, element->length};
         memcpy(expected + MEMORY / 2 + element->at, from[k].base, element->length);
     }
-    assert_int_equal(xenpv_blkq_writev(own->rig.q, at, from, uses[i].count, NULL), XENPV_OK);
+    assert_int_equal(xenpv_blkq_writev(own->rig.q, at, from, count, NULL), XENPV_OK);
     assert_int_equal(rig_wait(&own->rig), XENPV_OK);
     assert_int_equal(own->most, uses[i].pages);
-    for (uint32_t k = 0; k < uses[i].count; k++) {
+    for (uint32_t k = 0; k < count; k++) {
         assert_memory_equal(own->plain.disk + at, from[k].base, from[k].length);
         at += from[k].length;
     }
     own->most = 0;
-    assert_int_equal(xenpv_blkq_readv(own->rig.q, uses[i].offset, to, uses[i].count, NULL),
-                     XENPV_OK);
+    assert_int_equal(xenpv_blkq_readv(own->rig.q, uses[i].offset, to, count, NULL), XENPV_OK);
     assert_int_equal(rig_wait(&own->rig), XENPV_OK);
     assert_int_equal(own->most, uses[i].pages);
     assert_int_equal(granted(&own->rig), ARENA);
