@@ -13,39 +13,6 @@
 
 /* ---- the machine ----------------------------------------------------------------------------- */
 
-static void *counted_alloc(void *ctx, size_t bytes, size_t align)
-{
-    struct back_rig *rig = ctx;
-    void *memory;
-
-    if (++rig->allocs == rig->fail_at)
-        return NULL;
-    align = align < 16 ? 16 : align;
-    memory = aligned_alloc(align, (bytes + align - 1) / align * align);
-    assert_non_null(memory);
-    memset(memory, MARKER, bytes);
-    rig->allocated++;
-    return memory;
-}
-
-static void counted_free(void *ctx, void *memory)
-{
-    struct back_rig *rig = ctx;
-
-    rig->allocated -= memory != NULL;
-    free(memory);
-}
-
-/* The mock says so when a port is misused: unmapping twice, closing what is not there, and so on.
- */
-static void no_misuse(void *ctx, uint16_t domid, enum xenpv_log_level level, const char *line)
-{
-    (void)ctx;
-    (void)level;
-    if (strncmp(line, "mock: ", 6) == 0)
-        fail_msg("domain %u: %s", domid, line);
-}
-
 static bool note(struct back_notes *notes, char letter)
 {
     size_t length = strlen(notes->letters);
@@ -101,11 +68,11 @@ void back_up(struct back_rig *rig, uint64_t bytes)
 void back_up_limited(struct back_rig *rig, uint64_t bytes, uint32_t maps)
 {
     struct xenpv_mock_config config = {
-        .size = sizeof(config), .log = no_misuse, .limits = {.maps = maps}};
+        .size = sizeof(config), .log = strict_log, .limits = {.maps = maps}};
     struct xenpv_mock_vbd vbd = {.frontend = 1, .vdev = VDEV, .params = "memory"};
 
     *rig = (struct back_rig){0};
-    rig->allocator = (struct xenpv_allocator){rig, counted_alloc, counted_free};
+    rig->allocator = strict_allocator(&rig->heap);
     config.allocator = rig->allocator;
     config.ctx = rig;
     assert_int_equal(xenpv_mock_create(&config, &rig->mock), XENPV_OK);
@@ -156,7 +123,7 @@ void back_free(struct back_rig *rig)
     assert_held_nothing(rig, 1);
     rig->notes.inner.close(rig->notes.inner.ctx);
     xenpv_mock_destroy(rig->mock);
-    assert_int_equal(rig->allocated, 0);
+    assert_int_equal(rig->heap.blocks, 0);
 }
 
 void back_down(struct back_rig *rig)

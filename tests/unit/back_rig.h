@@ -7,6 +7,7 @@
 #define BACK_RIG_H
 
 #include "faulty_port.h"
+#include "strict.h"
 #include <xenpv/harness/blkback.h>
 #include <xenpv/harness/mock.h>
 #include <xenpv/ring.h>
@@ -46,8 +47,7 @@ struct back_notes {
 
 struct back_rig {
     struct xenpv_allocator allocator;
-    uint64_t allocated;       /* blocks that the allocator has out */
-    uint64_t allocs, fail_at; /* calls of it; which fails, counted from 1; 0: none */
+    struct strict_heap heap;
     struct xenpv_mock *mock;
     struct xenpv_port back_port, front_port;
     struct faulty_port faulty; /* around back_port; told nothing, it passes all on */

@@ -8,34 +8,6 @@
 
 #include <cmocka.h>
 
-static void *counted_alloc(void *ctx, size_t bytes, size_t align)
-{
-    struct rig *rig = ctx;
-    void *memory = aligned_alloc(align < 16 ? 16 : align, (bytes + (align < 16 ? 16 : align) - 1) /
-                                                              (align < 16 ? 16 : align) *
-                                                              (align < 16 ? 16 : align));
-
-    rig->allocated += memory != NULL;
-    return memory;
-}
-
-static void counted_free(void *ctx, void *memory)
-{
-    struct rig *rig = ctx;
-
-    rig->allocated -= memory != NULL;
-    free(memory);
-}
-
-/* The mock says so when a port is misused: ending twice, closing what is not there, and so on. */
-static void no_misuse(void *ctx, uint16_t domid, enum xenpv_log_level level, const char *line)
-{
-    (void)ctx;
-    (void)level;
-    if (strncmp(line, "mock: ", 6) == 0)
-        fail_msg("domain %u: %s", domid, line);
-}
-
 const struct rig_offer rig_oldest = {.queues = 1};
 
 static void set_up_disk(struct rig *rig, const struct rig_options *options)
@@ -86,9 +58,9 @@ static void make_machine(struct rig *rig, const struct rig_options *options, voi
                          void (*unlock)(void *))
 {
     struct xenpv_mock_config config = {
-        .size = sizeof(config), .limits = options->limits, .log = no_misuse};
+        .size = sizeof(config), .limits = options->limits, .log = strict_log};
 
-    rig->allocator = (struct xenpv_allocator){rig, counted_alloc, counted_free};
+    rig->allocator = strict_allocator(&rig->heap);
     config.allocator = rig->allocator;
     config.lock = lock;
     config.unlock = unlock;
@@ -204,7 +176,7 @@ static void take_down(struct rig *rig, uint32_t abandoned)
     assert_held(rig, 1, abandoned);
     rig->disk.close(rig->disk.ctx);
     xenpv_mock_destroy(rig->mock);
-    assert_int_equal(rig->allocated, 0);
+    assert_int_equal(rig->heap.blocks, 0);
     free(rig->memory);
 }
 

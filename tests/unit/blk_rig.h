@@ -8,6 +8,8 @@
 #include <xenpv/harness/blkback.h>
 #include <xenpv/harness/mock.h>
 
+#include "strict.h"
+
 #define RIG_VDEV          51712
 #define RIG_FRONTEND_PATH "/local/domain/1/device/vbd/51712"
 #define RIG_BACKEND_PATH  "/local/domain/0/backend/vbd/1/51712"
@@ -44,7 +46,7 @@ struct rig_options {
 
 struct rig {
     struct xenpv_allocator allocator;
-    uint64_t allocated; /* blocks the allocator has out */
+    struct strict_heap heap;
     struct xenpv_mock *mock;
     struct xenpv_port front_port, back_port;
     uint16_t backend;       /* its domain ... */

@@ -322,32 +322,6 @@ void bus_rig_allow(struct bus_rig *rig, const char *path, uint8_t allowed)
 
 /* ---- the machine ----------------------------------------------------------------------------- */
 
-static void *counted_alloc(void *ctx, size_t bytes, size_t align)
-{
-    struct bus_rig *rig = ctx;
-    size_t unit = align < 16 ? 16 : align;
-    void *memory = aligned_alloc(unit, (bytes + unit - 1) / unit * unit);
-
-    rig->allocated += memory != NULL;
-    return memory;
-}
-
-static void counted_free(void *ctx, void *memory)
-{
-    struct bus_rig *rig = ctx;
-
-    rig->allocated -= memory != NULL;
-    free(memory);
-}
-
-static void no_misuse(void *ctx, uint16_t domid, enum xenpv_log_level level, const char *line)
-{
-    (void)ctx;
-    (void)level;
-    if (strncmp(line, "mock: ", 6) == 0)
-        fail_msg("domain %u: %s", domid, line);
-}
-
 static void suspend(struct bus_rig *rig)
 {
     assert_int_equal(xenpv_mock_suspend(rig->mock, 1), XENPV_OK);
@@ -398,10 +372,10 @@ void bus_rig_up(struct bus_rig *rig)
     struct xenpv_mock_config config = {.size = sizeof(config)};
 
     *rig = (struct bus_rig){0};
-    rig->allocator = (struct xenpv_allocator){rig, counted_alloc, counted_free};
+    rig->allocator = strict_allocator(&rig->heap);
     config.allocator = rig->allocator;
     config.limits.store_nodes = 4000;
-    config.log = no_misuse;
+    config.log = strict_log;
     assert_int_equal(xenpv_mock_create(&config, &rig->mock), XENPV_OK);
     bus_rig_add_domain(rig);
     bus_rig_make(rig, bus_rig_add_domain(rig));
@@ -450,7 +424,7 @@ void bus_rig_down(struct bus_rig *rig)
     assert_held(rig, 1);
     assert_held(rig, rig->back.domid);
     xenpv_mock_destroy(rig->mock);
-    assert_int_equal(rig->allocated, 0);
+    assert_int_equal(rig->heap.blocks, 0);
 }
 
 /* ---- time ------------------------------------------------------------------------------------ */

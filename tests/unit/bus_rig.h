@@ -10,6 +10,7 @@
 #include <xenpv/harness/mock.h>
 
 #include "faulty_port.h"
+#include "strict.h"
 
 #define BUS_RIG_FRONT "/local/domain/1/device/vbd/51712"
 /* Times of the frontend. */
@@ -71,7 +72,7 @@ struct bus_back {
 
 struct bus_rig {
     struct xenpv_allocator allocator;
-    uint64_t allocated;
+    struct strict_heap heap;
     struct xenpv_mock *mock;
     struct bus_front front;
     struct bus_back back;

@@ -28,7 +28,7 @@ struct one {
 
 static struct many {
     struct xenpv_allocator allocator;
-    uint64_t allocated;
+    struct strict_heap heap;
     struct xenpv_mock *mock;
     struct xenpv_port front_port, back_port;
     uint32_t count, buffer_pages, recover_ms;
@@ -36,31 +36,6 @@ static struct many {
 } many;
 
 /* ---- the machine ----------------------------------------------------------------------------- */
-
-static void *counted_alloc(void *ctx, size_t bytes, size_t align)
-{
-    size_t unit = align < 16 ? 16 : align;
-    void *memory = aligned_alloc(unit, (bytes + unit - 1) / unit * unit);
-
-    (void)ctx;
-    many.allocated += memory != NULL;
-    return memory;
-}
-
-static void counted_free(void *ctx, void *memory)
-{
-    (void)ctx;
-    many.allocated -= memory != NULL;
-    free(memory);
-}
-
-static void no_misuse(void *ctx, uint16_t domid, enum xenpv_log_level level, const char *line)
-{
-    (void)ctx;
-    (void)level;
-    if (strncmp(line, "mock: ", 6) == 0)
-        fail_msg("domain %u: %s", domid, line);
-}
 
 /* xvda to xvdp by their classic numbers, all further by extended ones. */
 static uint32_t number_of(uint32_t disk)
@@ -103,10 +78,11 @@ static void make(struct one *one, uint32_t vdev)
 
 static void up(uint32_t count, const struct xenpv_mock_limits *limits)
 {
-    struct xenpv_mock_config config = {.size = sizeof(config), .limits = *limits, .log = no_misuse};
+    struct xenpv_mock_config config = {
+        .size = sizeof(config), .limits = *limits, .log = strict_log};
 
     many.count = count;
-    many.allocator = (struct xenpv_allocator){NULL, counted_alloc, counted_free};
+    many.allocator = strict_allocator(&many.heap);
     config.allocator = many.allocator;
     assert_int_equal(xenpv_mock_create(&config, &many.mock), XENPV_OK);
     assert_int_equal(xenpv_mock_add_domain(many.mock, 1), XENPV_OK);
@@ -130,7 +106,7 @@ static void down(void)
         assert_memory_equal(&ledger, &nothing, sizeof(ledger));
     }
     xenpv_mock_destroy(many.mock);
-    assert_int_equal(many.allocated, 0);
+    assert_int_equal(many.heap.blocks, 0);
 }
 
 /* As long as a disk is connected its operations end well. */

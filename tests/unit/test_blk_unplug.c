@@ -278,7 +278,7 @@ static void test_GT_02_bounded_loss(void **state)
     /* What the backend has mapped, and its channels, are there until its end. */
     rig.disk.close(rig.disk.ctx);
     xenpv_mock_destroy(rig.mock);
-    assert_int_equal(rig.allocated, 0);
+    assert_int_equal(rig.heap.blocks, 0);
     free(rig.memory);
 }
 

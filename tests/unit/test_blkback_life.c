@@ -201,7 +201,7 @@ static void test_create_without_memory(void **state)
     (void)state;
     back_up(&rig, 0);
     for (uint64_t at = 1; error; at++) {
-        rig.fail_at = rig.allocs + at;
+        rig.heap.fail_at = rig.heap.allocs + at;
         error = xenpv_blkback_create(&rig.config, &rig.back);
         assert_true(error == XENPV_OK || error == XENPV_ENOMEM);
         assert_in_range(at, 1, 10);
@@ -224,12 +224,12 @@ static void test_connect_without_memory(void **state)
         back_until(&rig, 2);
         front_share(&rig, &front);
         back_set(&rig, BACK_FRONT, "state", "3");
-        rig.fail_at = rig.allocs + at;
+        rig.heap.fail_at = rig.heap.allocs + at;
         for (int i = 0; i < 20 && back_get(&rig, BACK_BACK, "state") < 4; i++) {
             back_steps(&rig, 1);
             xenpv_mock_advance(rig.mock, 100);
         }
-        rig.fail_at = 0;
+        rig.heap.fail_at = 0;
         if (back_get(&rig, BACK_BACK, "state") == 5) {
             assert_int_equal(xenpv_blkback_detail(rig.back)->error, XENPV_ENOMEM);
             back_assert_holds(&rig, 0, 0);
@@ -251,10 +251,10 @@ static void test_no_allocation(void **state)
     back_up(&rig, 0);
     back_start(&rig);
     front_connect(&rig, &(struct back_front){0});
-    before = rig.allocs;
+    before = rig.heap.allocs;
     for (uint8_t op = 0; op < 4; op++)
         assert_int_equal(front_move(&rig, op, 0, 0, 4096), XENPV_BLKIF_OKAY);
-    assert_int_equal(rig.allocs, before);
+    assert_int_equal(rig.heap.allocs, before);
     back_down(&rig);
 }
 
@@ -434,9 +434,9 @@ static void test_many_frontends(void **state)
         front_close(&rig);
         /* What the mock keeps for its tables is there after the first ones. */
         if (i == 60)
-            allocated = rig.allocated;
+            allocated = rig.heap.blocks;
         if (i > 60)
-            assert_int_equal(rig.allocated, allocated);
+            assert_int_equal(rig.heap.blocks, allocated);
     }
     back_down(&rig);
 }

@@ -13,36 +13,11 @@
 
 #include <xenpv/harness/disk.h>
 
+#include "strict.h"
+
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define SECTORS      4096u
 #define BYTES        (SECTORS * 512u)
-
-/* ---- memory that can run out ----------------------------------------------------------------- */
-
-struct heap {
-    int64_t out;
-    uint64_t calls, fail_at;
-};
-
-static void *take(void *ctx, size_t bytes, size_t align)
-{
-    struct heap *heap = ctx;
-    void *memory;
-
-    if (++heap->calls == heap->fail_at)
-        return NULL;
-    align = align < 16 ? 16 : align;
-    memory = aligned_alloc(align, (bytes + align - 1) / align * align);
-    memset(memory, 0xa5, bytes);
-    heap->out++;
-    return memory;
-}
-
-static void give(void *ctx, void *memory)
-{
-    ((struct heap *)ctx)->out -= memory != NULL;
-    free(memory);
-}
 
 static uint32_t random_number(uint32_t *seed)
 {
@@ -95,8 +70,8 @@ static void test_contents(void **state)
 
     (void)state;
     for (size_t kind = 0; kind < COUNT(kinds); kind++) {
-        struct heap heap = {0};
-        const struct xenpv_allocator allocator = {&heap, take, give};
+        struct strict_heap heap = {0};
+        const struct xenpv_allocator allocator = strict_allocator(&heap);
         struct xenpv_disk disk;
         uint32_t seed = (uint32_t)kind;
 
@@ -133,7 +108,7 @@ static void test_contents(void **state)
         memset(expected, 0, 512);
         assert_holds(&disk, expected);
         disk.close(disk.ctx);
-        assert_int_equal(heap.out, 0);
+        assert_int_equal(heap.blocks, 0);
     }
 }
 
@@ -144,22 +119,22 @@ static void test_refused(void **state)
 
     (void)state;
     for (size_t kind = 0; kind < 2; kind++) {
-        struct heap heap = {0};
-        const struct xenpv_allocator allocator = {&heap, take, give};
+        struct strict_heap heap = {0};
+        const struct xenpv_allocator allocator = strict_allocator(&heap);
         struct xenpv_disk disk;
         int error = XENPV_ENOMEM;
 
         for (size_t i = 0; i < COUNT(bad); i++)
             assert_int_equal(kinds[kind].make(&allocator, bad[i], &disk), XENPV_EINVAL);
         for (uint64_t at = 1; error; at++) {
-            heap.fail_at = heap.calls + at;
+            heap.fail_at = heap.allocs + at;
             error = kinds[kind].make(&allocator, BYTES, &disk);
             assert_true(error == XENPV_OK || error == XENPV_ENOMEM);
-            assert_true(error == XENPV_OK || heap.out == 0);
+            assert_true(error == XENPV_OK || heap.blocks == 0);
             assert_in_range(at, 1, 8);
         }
         disk.close(disk.ctx);
-        assert_int_equal(heap.out, 0);
+        assert_int_equal(heap.blocks, 0);
     }
     for (size_t i = 0; i < COUNT(bad); i++) {
         struct xenpv_disk disk;
@@ -232,8 +207,8 @@ static void write_some(struct xenpv_disk *disk, struct history *history, uint32_
  */
 static void test_power_cut(void **state)
 {
-    struct heap heap = {0};
-    const struct xenpv_allocator allocator = {&heap, take, give};
+    struct strict_heap heap = {0};
+    const struct xenpv_allocator allocator = strict_allocator(&heap);
     uint64_t none = 0, all = 0, some = 0;
 
     (void)state;
@@ -276,14 +251,14 @@ static void test_power_cut(void **state)
     }
     /* The seeds are of all kinds. */
     assert_true(none > 20 && all > 20 && some > 400);
-    assert_int_equal(heap.out, 0);
+    assert_int_equal(heap.blocks, 0);
 }
 
 /* The same seed loses the same. */
 static void test_power_cut_again(void **state)
 {
-    struct heap heap = {0};
-    const struct xenpv_allocator allocator = {&heap, take, give};
+    struct strict_heap heap = {0};
+    const struct xenpv_allocator allocator = strict_allocator(&heap);
     static uint8_t data[BYTES], first[BYTES], second[BYTES];
 
     (void)state;
@@ -323,8 +298,8 @@ static int remove_temporary(void **state)
 
 static void test_file_errors(void **state)
 {
-    struct heap heap = {0};
-    const struct xenpv_allocator allocator = {&heap, take, give};
+    struct strict_heap heap = {0};
+    const struct xenpv_allocator allocator = strict_allocator(&heap);
     static const struct {
         off_t bytes;
         int error;
@@ -342,17 +317,17 @@ static void test_file_errors(void **state)
         if (sizes[i].error == XENPV_OK)
             disk.close(disk.ctx);
     }
-    heap.fail_at = heap.calls + 1;
+    heap.fail_at = heap.allocs + 1;
     assert_int_equal(xenpv_disk_file(&allocator, file_name, false, &disk), XENPV_ENOMEM);
-    assert_int_equal(heap.out, 0);
+    assert_int_equal(heap.blocks, 0);
 }
 
 /* What is written is in the file; what is discarded takes no room there; a readonly disk has no
  * discard, and its file is not written. */
 static void test_file(void **state)
 {
-    struct heap heap = {0};
-    const struct xenpv_allocator allocator = {&heap, take, give};
+    struct strict_heap heap = {0};
+    const struct xenpv_allocator allocator = strict_allocator(&heap);
     static uint8_t data[1 << 20], found[1 << 20];
     struct xenpv_disk disk;
     struct stat status;
@@ -390,7 +365,7 @@ static void test_file(void **state)
     assert_int_equal(truncate(file_name, 4096), 0);
     assert_int_equal(disk.read(disk.ctx, 4096 - 512, found, 1024), XENPV_EIO);
     disk.close(disk.ctx);
-    assert_int_equal(heap.out, 0);
+    assert_int_equal(heap.blocks, 0);
 }
 
 int main(void)
