@@ -253,25 +253,34 @@ static const struct {
     const char *what;
     struct plain_key answer[5];
     int write, flush, discard, secure;
+    uint32_t asked; /* discards that the next backend gets to see */
 } without[] = {
-    {"all of it", {{NULL, NULL}}, XENPV_OK, XENPV_OK, XENPV_OK, XENPV_OK},
-    {"no flush", {{"feature-flush-cache", "0"}}, XENPV_OK, XENPV_OK, XENPV_OK, XENPV_OK},
+    {"all of it", {{NULL, NULL}}, XENPV_OK, XENPV_OK, XENPV_OK, XENPV_OK, 2},
+    {"no flush", {{"feature-flush-cache", "0"}}, XENPV_OK, XENPV_OK, XENPV_OK, XENPV_OK, 2},
     {"no flush and no barrier",
      {{"feature-flush-cache", "0"}, {"feature-barrier", "0"}},
      XENPV_OK,
      XENPV_ENOTSUP,
      XENPV_OK,
-     XENPV_OK},
-    {"no discard", {{"feature-discard", "0"}}, XENPV_OK, XENPV_OK, XENPV_ENOTSUP, XENPV_ENOTSUP},
-    {"no secure discard", {{"discard-secure", "0"}}, XENPV_OK, XENPV_OK, XENPV_OK, XENPV_ENOTSUP},
+     XENPV_OK,
+     2},
+    {"no discard", {{"feature-discard", "0"}}, XENPV_OK, XENPV_OK, XENPV_ENOTSUP, XENPV_ENOTSUP, 0},
+    {"no secure discard",
+     {{"discard-secure", "0"}},
+     XENPV_OK,
+     XENPV_OK,
+     XENPV_OK,
+     XENPV_ENOTSUP,
+     1},
     {"larger granules",
      {{"discard-granularity", "16384"}},
      XENPV_OK,
      XENPV_OK,
      XENPV_OK,
-     XENPV_EINVAL},
-    {"read-only", {{"info", "4"}}, XENPV_EROFS, XENPV_OK, XENPV_EROFS, XENPV_EROFS},
-    {"smaller", {{"sectors", "8"}}, XENPV_ERANGE, XENPV_OK, XENPV_ERANGE, XENPV_ERANGE},
+     XENPV_EINVAL,
+     0},
+    {"read-only", {{"info", "4"}}, XENPV_EROFS, XENPV_OK, XENPV_EROFS, XENPV_EROFS, 0},
+    {"smaller", {{"sectors", "8"}}, XENPV_ERANGE, XENPV_OK, XENPV_ERANGE, XENPV_ERANGE, 0},
 };
 
 static void check_without(struct plain *plain, size_t i)
@@ -300,7 +309,7 @@ static void check_without(struct plain *plain, size_t i)
 
         for (int n = 0; n < count; n++)
             *(int *)done[n].user = done[n].status;
-        plain->deaf &= xenpv_blk_state(rig.blk) != XENPV_BLK_CONNECTED;
+        plain->deaf = plain->attached == 1; /* the one that goes has done nothing of it */
         rig_step(&rig);
         xenpv_mock_advance(rig.mock, 1);
     }
@@ -308,6 +317,7 @@ static void check_without(struct plain *plain, size_t i)
     assert_int_equal(status[1], without[i].flush);
     assert_int_equal(status[2], without[i].discard);
     assert_int_equal(status[3], without[i].secure);
+    assert_int_equal(plain->asked[XENPV_BLKIF_DISCARD], without[i].asked);
     rig_close(&rig);
     plain_down(plain);
     rig_down(&rig);
@@ -325,6 +335,82 @@ static void test_LC_10_operations_unknown_by_then(void **state)
     free(plain);
 }
 
+/* Discards that were accepted in granules of a page, and what is asked for in those of the disk that
+ * returns: what fills some of them, and nothing else. */
+static const struct {
+    const char *what, *granularity, *alignment;
+    uint64_t offset, bytes;
+    bool asked;
+} grown[] = {
+    {"as before", "4096", "0", 20480, 8192, true},
+    {"one granule", "16384", "0", 16384, 16384, true},
+    {"more granules", "16384", "0", 16384, 49152, true},
+    {"less than a granule", "16384", "0", 20480, 8192, false},
+    {"a granule, and part of the one before", "16384", "0", 12288, 20480, false},
+    {"a granule, and part of the next", "16384", "0", 16384, 20480, false},
+    {"across the end of a granule", "16384", "0", 24576, 16384, false},
+    {"granules shifted", "16384", "8192", 24576, 16384, true},
+    {"up to the last, short granule", "24576", "0", 1032192, 16384, true},
+    {"part of the last, short granule", "24576", "0", 1032192, 8192, false},
+};
+
+/* The only discard that may come is the one that was asked for. */
+static int only_whole(struct plain *plain, const struct plain_request *request)
+{
+    const size_t *i = plain->ctx;
+
+    if (request->op == XENPV_BLKIF_DISCARD) {
+        assert_true(grown[*i].asked);
+        assert_true(request->offset == grown[*i].offset);
+        assert_true(request->bytes == grown[*i].bytes);
+    }
+    return PLAIN_DO;
+}
+
+static void check_grown(struct plain *plain, size_t i)
+{
+    struct plain_key answer[] = {{"discard-granularity", grown[i].granularity},
+                                 {"discard-alignment", grown[i].alignment},
+                                 {NULL, NULL}};
+    struct rig rig;
+
+    rig_up(&rig, &(struct rig_options){.no_backend = true, .recover_ms = RECOVER_MS});
+    plain_up(plain, &rig);
+    plain->answer = all_of_it;
+    plain->judge = only_whole;
+    plain->ctx = &i;
+    rig_set(&rig, rig.backend_path, "discard-granularity", "4096");
+    rig_connect(&rig);
+    plain->deaf = true;
+    assert_int_equal(xenpv_blkq_discard(rig.q, grown[i].offset, grown[i].bytes, 0, NULL), XENPV_OK);
+    xenpv_blkq_submit(rig.q);
+    plain->answer = answer;
+    rig_set(&rig, rig.backend_path, "state", "5");
+    for (int k = 0; k < 3000 && xenpv_blkq_pending(rig.q); k++) {
+        rig_poll_all(&rig);
+        plain->deaf = plain->attached == 1;
+        rig_step(&rig);
+        xenpv_mock_advance(rig.mock, 1);
+    }
+    assert_int_equal(xenpv_blkq_pending(rig.q), 0);
+    assert_int_equal(plain->asked[XENPV_BLKIF_DISCARD], grown[i].asked);
+    rig_close(&rig);
+    plain_down(plain);
+    rig_down(&rig);
+}
+
+static void test_seed_A3_LC_10_granules_grown(void **state)
+{
+    struct plain *plain = malloc(sizeof(*plain));
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(grown); i++) {
+        print_message("  %s\n", grown[i].what);
+        check_grown(plain, i);
+    }
+    free(plain);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -334,6 +420,7 @@ int main(void)
         cmocka_unit_test(test_FE_31_rewritten),
         cmocka_unit_test(test_LC_10_less_returns),
         cmocka_unit_test(test_LC_10_operations_unknown_by_then),
+        cmocka_unit_test(test_seed_A3_LC_10_granules_grown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
