@@ -51,8 +51,8 @@ static const struct mode {
 /* An operation on a part of the disk that is its own, and what that part holds. */
 struct job {
     uint8_t *held, *data;
-    struct xenpv_iov iov;
-    uint32_t at;
+    struct xenpv_iov iov[2];
+    uint32_t at, bytes;
     bool busy, write;
     uint64_t queued; /* when */
 };
@@ -255,20 +255,23 @@ static void connect(void)
 /* Three in four are whole sectors. */
 static void start(struct job *job)
 {
-    uint32_t grain = rig_random(&soak.random) % 4 ? 512 : 1, bytes;
+    uint32_t grain = rig_random(&soak.random) % 4 ? 512 : 1, first;
     uint64_t offset = (uint64_t)(job - soak.jobs) * REGION;
     int error;
 
     job->at = rig_random(&soak.random) % (REGION / 2) / grain * grain;
-    bytes = (1 + rig_random(&soak.random) % (2 * PAGE)) / grain * grain;
-    job->iov = (struct xenpv_iov){job->data, bytes ? bytes : grain};
+    job->bytes = (1 + rig_random(&soak.random) % (2 * PAGE)) / grain * grain;
+    job->bytes = job->bytes ? job->bytes : grain;
+    first = job->bytes / 2 / grain * grain;
+    job->iov[0] = (struct xenpv_iov){job->data, first};
+    job->iov[1] = (struct xenpv_iov){job->data + first, job->bytes - first};
     job->write = rig_random(&soak.random) % 2;
     if (job->write)
-        rig_fill(job->data, job->iov.length, soak.random);
+        rig_fill(job->data, job->bytes, soak.random);
     else
-        memset(job->data, 0xee, job->iov.length);
+        memset(job->data, 0xee, job->bytes);
     error = (job->write ? xenpv_blkq_writev : xenpv_blkq_readv)(soak.rig.q, offset + job->at,
-                                                                &job->iov, 1, job);
+                                                                job->iov, COUNT(job->iov), job);
     assert_int_equal(error, XENPV_OK);
     job->busy = true;
     job->queued = now();
@@ -283,9 +286,9 @@ static void end(const struct xenpv_completion *done)
     assert_true(job->busy);
     assert_int_equal(done->status, XENPV_OK);
     if (job->write)
-        memcpy(job->held + job->at, job->data, job->iov.length);
+        memcpy(job->held + job->at, job->data, job->bytes);
     else
-        assert_memory_equal(job->data, job->held + job->at, job->iov.length);
+        assert_memory_equal(job->data, job->held + job->at, job->bytes);
     job->busy = false;
     soak.ended++;
     if (took > soak.slowest)
@@ -328,6 +331,17 @@ static void sleep_until(struct sleeper *sleeper, uint64_t until)
         sleeper->until = until;
 }
 
+static void run_backend(void)
+{
+    struct xenpv_blkback *back = soak.rig.back;
+
+    if (!awake(&soak.backend))
+        return;
+    xenpv_blkback_step(back, now());
+    if (xenpv_blkback_deadline(back) > now())
+        sleep_until(&soak.backend, xenpv_blkback_deadline(back));
+}
+
 static void run_queue(void)
 {
     struct xenpv_completion done[DEPTH];
@@ -342,19 +356,10 @@ static void run_queue(void)
     queue_all();
     if (count)
         return;
+    if (rig_random(&soak.random) % 2)
+        run_backend(); /* between a look and the wish for an event */
     if (xenpv_blkq_arm(soak.rig.q) == 0)
         sleep_until(&soak.queue, UINT64_MAX);
-}
-
-static void run_backend(void)
-{
-    struct xenpv_blkback *back = soak.rig.back;
-
-    if (!awake(&soak.backend))
-        return;
-    xenpv_blkback_step(back, now());
-    if (xenpv_blkback_deadline(back) > now())
-        sleep_until(&soak.backend, xenpv_blkback_deadline(back));
 }
 
 /* ---- the test -------------------------------------------------------------------------------- */
@@ -364,7 +369,6 @@ static void up(const struct mode *mode)
     soak = (struct soak){.mode = mode, .random = 1};
     rig_up(&soak.rig, &(struct rig_options){.bytes = (uint64_t)DEPTH * REGION,
                                             .operations = DEPTH,
-                                            .segments = 1,
                                             .own_memory = mode->own_memory,
                                             .limits = {.grants = GRANTS},
                                             .recover_ms = 60000});
