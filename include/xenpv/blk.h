@@ -310,7 +310,8 @@ int xenpv_blkq_poll(struct xenpv_blkq *q, struct xenpv_completion *out, uint32_t
  * Before waiting on the handle: asks the backend for an event. 1: poll again at once, for something
  * has ended already, or the queue is to be parked; 0: wait. The handle is signalled until the next
  * arm. In poll mode, and where the port has no handles, the answer is always 1; while the queue is
- * held it is 0, and there is no handle: wait for control.
+ * held it is 0, and there is no handle: wait for control. Polling is allowed at any time, with or
+ * without an event: who does not trust every event to come waits with a limit of his own.
  */
 int xenpv_blkq_arm(struct xenpv_blkq *q);
 
