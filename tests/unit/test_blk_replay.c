@@ -205,6 +205,7 @@ static void up(void)
         it.status[i] = 1;
     it.keep_from = at.request;
     rig_connect(&it.rig);
+    take(); /* the short way is open from the first poll on */
 }
 
 static void lose(void)
