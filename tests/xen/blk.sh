@@ -1,15 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The command line tool's block commands on disks of Linux xen-blkback, in dom0: between two disks, with and
-# without each feature, with few pages to share, and with a backend that goes away.
-# usage: blk.sh (disks 51712 and 51728, of 64 MiB both)
+# The command line tool's block commands on disks of Linux xen-blkback, the same in dom0 and in a guest:
+# between two disks, with and without each feature, on every ring, polled, and with few pages to share.
+# usage: blk.sh (disks 51712 and 51728, of 64 MiB both). Of the second, 8 MiB from 16 MiB on are discarded in
+# the end; the line "# discarded: SUM" has what is read there.
 # shellcheck source=tests/xen/tap.sh
 . /root/tap.sh
 
 one=vbd/xvda two=vbd/xvdb
 size=$((64 * 1024 * 1024))
-backend=/local/domain/0/backend/vbd/0/51712
-driver=/sys/bus/xen-backend/drivers/vbd
 limit=/sys/module/xen_gntalloc/parameters/limit
 
 # used: the features that the first disk of the last run, with -v to /tmp/err, says it uses.
@@ -40,10 +39,33 @@ same "a disk through a pipe is equal" "$(xenpv blk read $one | xenpv blk verify 
 holds "flush" xenpv blk flush $two
 
 # ---- discard --------------------------------------------------------------------------------------
-holds "discard" xenpv blk discard $two --offset 1M --length 8M
-holds "what stands before is unchanged" xenpv blk verify $one $two --length 1M
-holds "what stands behind is unchanged" xenpv blk verify $one $two --offset 9M --target-offset 9M
+# old_or_zeros FILE: each of its MiB is zeros, or what the first disk has from 1 MiB on.
+old_or_zeros() {
+    zeros=$(head -c 1048576 /dev/zero | sum) good=0 zeroed=0
+    for part in 0 1 2 3 4 5 6 7; do
+        case $(dd if="$1" bs=1M skip=$part count=1 2>/dev/null | sum) in
+        "$zeros") good=$((good + 1)) zeroed=$((zeroed + 1)) ;;
+        "$(xenpv blk read $one --offset $((part + 1))M --length 1M | sum)") good=$((good + 1)) ;;
+        esac
+    done
+    same "seed_A3 what is read where was discarded is old, or zeros ($zeroed of 8 MiB)" $good 8
+}
+
+holds "seed_A3 discard" xenpv blk discard $two --offset 1M --length 8M
+holds "seed_A3 what stands before is unchanged" xenpv blk verify $one $two --length 1M
+holds "seed_A3 what stands behind is unchanged" xenpv blk verify $one $two --offset 9M --target-offset 9M
+holds "seed_A3 where was discarded can be read" xenpv blk read $two --offset 1M --length 8M --out /tmp/part
+old_or_zeros /tmp/part
+holds "seed_A3 discard off all alignments" xenpv blk discard $two --offset 30000001 --length 1000003
+holds "seed_A3 what stands before that is unchanged" \
+    xenpv blk verify $one $two --offset 9M --target-offset 9M --length 20562817
+holds "seed_A3 what stands behind that is unchanged" \
+    xenpv blk verify $one $two --offset 31000004 --target-offset 31000004
+head -c 70001 /dev/urandom >/tmp/data
+holds "seed_A3 write where was discarded" xenpv blk write $two --offset 3000001 --in /tmp/data
+holds "seed_A3 what was written is read" xenpv blk verify $two /tmp/data --offset 3000001 --length 70001
 holds "copy again" xenpv blk copy $one $two
+holds "and all is as it was" xenpv blk verify $one $two
 refused "a secure discard that is not offered" 1 "secure discard" xenpv blk discard $two --all --secure
 
 # ---- features -------------------------------------------------------------------------------------
@@ -58,6 +80,29 @@ for feature in $all; do
     holds "seed_C1 --no-$feature: what was written is read" \
         xenpv blk verify $two /tmp/data --offset 4000001 --length 300001 --no-"$feature"
 done
+# moves ID OPTIONS: data goes through, and comes back, with these.
+moves() {
+    id=$1 options=$2
+    head -c 1000003 /dev/urandom >/tmp/data
+    # shellcheck disable=SC2086 # words
+    holds "$id write $options" xenpv -v blk write $two --offset 5000011 --in /tmp/data $options
+    form=$(sed -n 's/.*: in use: //p' /tmp/err)
+    # shellcheck disable=SC2086
+    holds "$id verify $options" xenpv blk verify $two /tmp/data --offset 5000011 --length 1000003 $options
+}
+
+for order in 0 1 2 3 4; do
+    moves seed_O1 "--ring-order $order"
+    same "seed_O1 so many pages" "${form#* queues, }" "$((1 << order)) ring pages${form#*ring pages}"
+done
+for queues in 1 2; do
+    moves seed_O4 "--queues $queues"
+    same "seed_O4 so many queues" "${form%% *}" $queues
+done
+moves seed_A9 "--poll"
+moves seed_A9 "--poll --queues 1 --ring-order 0"
+same "seed_A9 one page, one queue" "${form%%,*}${form#* queues}" "1 queues, 1 ring pages${form#*ring pages}"
+holds "copy again" xenpv blk copy $one $two --segments 256
 for options in "--queues 1 --ring-order 0 --no-indirect --no-persistent" "--queues 2 --ring-order 4" \
     "--segments 256" "--poll"; do
     # shellcheck disable=SC2086 # words
@@ -70,49 +115,19 @@ done
 before=$(cat $limit)
 for pages in 1024 100 24; do
     echo $pages >$limit
-    holds "two disks, $pages pages" xenpv -v blk verify $one $two
+    holds "seed_R2 copy, $pages pages" xenpv blk copy $one $two
+    holds "seed_R2 two disks, $pages pages" xenpv -v blk verify $one $two
     grep -o 'in use: [^;]*' /tmp/err | sed 's/^/# /'
 done
 echo 10 >$limit
-refused "too few pages" 4 "may share 10 pages: 'echo 8192 > $limit' allows more" xenpv blk verify $one
+refused "seed_R2 too few pages" 4 "may share 10 pages: 'echo 8192 > $limit' allows more" xenpv blk verify $one
 echo "$before" >$limit
 
-# ---- a backend that goes away -----------------------------------------------------------------------
-mkfifo /tmp/pipe
-# hold OPTIONS...: a read that is held back in the middle; its output is descriptor 7.
-hold() {
-    xenpv -v "$@" blk read $one >/tmp/pipe 2>/tmp/holder &
-    holder=$!
-    exec 7</tmp/pipe
-    dd bs=4096 count=1 <&7 2>/dev/null >/tmp/first
-    echo vbd-0-51712 >$driver/unbind
-}
-came() {
-    cat /tmp/first - <&7 | sum
-    exec 7<&-
-}
-hold
-echo vbd-0-51712 >$driver/bind
-same "a backend that restarts: all is read" "$(came)" "$(xenpv blk read $two | sum)"
-wait $holder || not_ok "a backend that restarts" "$(cat /tmp/holder)"
-same "a backend that restarts: it is told" "$(grep -c '^xenpv: vbd/51712: connected again' /tmp/holder)" 1
-hold --timeout 2000
-xenstore-write $backend/state 6
-came >/dev/null
-wait $holder
-same "a backend that stays away: the status" $? 1
-holds "a backend that stays away: it is told" \
-    grep "state: found 6 (Closed), .* gave up after 2[0-9]* ms; .* bytes were read$" /tmp/holder
-echo vbd-0-51712 >$driver/bind
-hold
-xenstore-write $backend/state 6
-until grep -q "connection is lost" /tmp/holder; do usleep 100000; done
-kill -TERM $holder
-came >/dev/null
-wait $holder
-same "a signal while it is awaited" $? 143
-echo vbd-0-51712 >$driver/bind
-holds "and the disk is good afterwards" xenpv blk verify $one $two
+# ---- what is left -----------------------------------------------------------------------------------
+same "the disks are equal in the end" "$(xenpv blk verify $one $two)" "vbd/51712 and vbd/51728 are equal: $size bytes"
+holds "seed_A3 discard what is left so" xenpv blk discard $two --offset 16M --length 8M
+holds "flush" xenpv blk flush $two
+echo "# discarded: $(xenpv blk read $two --offset 16M --length 8M | sum)"
 
 same "no lock file is left" "$(find /run -name 'xenpv-*')" ""
 finish

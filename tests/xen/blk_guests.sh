@@ -49,14 +49,14 @@ restored() {
 
 save -c
 rm /tmp/saved
-hammer_verifies 51712 "nothing is lost in a checkpoint"
+hammer_verifies 51712 "seed_O8 nothing is lost in a checkpoint"
 restored
 restored
 # Of the first it may have had no time to learn.
 hammer_awaits 51712 ^reconnected $((turns + 1)) || finish
-hammer_verifies 51712 "nothing is lost when the guest is saved and restored twice in a row"
+hammer_verifies 51712 "seed_O8 nothing is lost when the guest is saved and restored twice in a row"
 restored
-hammer_ends 51712 "nor a third time:"
+hammer_ends 51712 "seed_O8 nor a third time:"
 # It must not end: Linux 6.1 would not survive it.
 same "no kernel complains" "$(grep -cE 'BUG|Oops' /var/log/xen/console/guest-load.log)" 0
 lab-guest stop load
@@ -96,11 +96,11 @@ serve() {
 through() {
     head -c 4194304 /dev/urandom >/tmp/data
     dd if=/tmp/data of="$2" bs=64k oflag=direct 2>/dev/null
-    same "through a driver domain, ${guest:-dom0} reads" \
+    same "seed_O7 through a driver domain, ${guest:-dom0} reads" \
         "$(inside xenpv blk read "vbd/$1" --length 4194304 | sum)" "$(sum </tmp/data)"
     head -c 4194304 /dev/urandom >/tmp/data
     inside xenpv blk write "vbd/$1" --offset 65536 </tmp/data
-    same "and ${guest:-dom0} writes" \
+    same "seed_O7 and ${guest:-dom0} writes" \
         "$(dd if="$2" bs=64k skip=1 count=64 iflag=direct 2>/dev/null | sum)" "$(sum </tmp/data)"
 }
 
@@ -118,10 +118,10 @@ hammer_start 51712 2 cached || finish
 lab-guest stop first
 serve second
 hammer_awaits 51712 ^reconnected 1 || finish
-hammer_ends 51712 "what was flushed outlives the driver domain: a guest"
+hammer_ends 51712 "seed_O7 what was flushed outlives the driver domain: a guest"
 guest=
 hammer_awaits 51728 ^reconnected 1 || finish
-hammer_ends 51728 "what was flushed outlives the driver domain: dom0"
+hammer_ends 51728 "seed_O7 what was flushed outlives the driver domain: dom0"
 lab-guest stop second
 xenstore-rm $front/51728
 nothing_left "$before_grants" "$before_ports"
