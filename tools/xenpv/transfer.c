@@ -31,19 +31,20 @@ struct slot {
 struct lane {
     struct place *place;
     bool writes;
-    unsigned number, begun, ended;
+    unsigned number; /* its own */
+    uint64_t begun, ended;
 };
 
 /*
- * Slots are used round and round, and retired when all ends are through with them. Their numbers
- * count freely.
+ * Slots are used round and round, and retired when all ends are through with them. Their numbers only
+ * grow: PIECES need not be a power of two.
  */
 struct pump {
     struct transfer *transfer;
     struct lane lanes[2];
     unsigned lane_count;
     struct slot slots[PIECES];
-    unsigned made, retired;
+    uint64_t made, retired;
     uint64_t next;    /* where the next slot begins */
     uint64_t limit;   /* where the last one ends at the latest */
     bool input_ended; /* no more slots are made */
@@ -52,14 +53,14 @@ struct pump {
     uint8_t *memory;
 };
 
-static struct slot *slot_at(struct pump *pump, unsigned number)
+static struct slot *slot_at(struct pump *pump, uint64_t number)
 {
     return &pump->slots[number % PIECES];
 }
 
-static bool is_before(unsigned a, unsigned b)
+static bool is_before(uint64_t a, uint64_t b)
 {
-    return (int)(b - a) > 0;
+    return a < b;
 }
 
 /* ------------------------------------------------------------------------------------- slots -- */
@@ -95,14 +96,14 @@ static void make_slots(struct pump *pump)
 }
 
 /* No slot from `number` on: they have not been filled. */
-static void end_input(struct pump *pump, unsigned number)
+static void end_input(struct pump *pump, uint64_t number)
 {
     pump->made = number;
     pump->input_ended = true;
 }
 
 /* Where a lane has to stop: at what there is, or behind a source that may end before its time. */
-static unsigned ready(const struct pump *pump, const struct lane *lane)
+static uint64_t ready(const struct pump *pump, const struct lane *lane)
 {
     if (lane->number == 0 || (pump->transfer->compare && pump->transfer->source->sized))
         return pump->made;
@@ -143,7 +144,7 @@ static bool begin_slot(struct pump *pump, struct lane *lane)
 {
     struct slot *slot = slot_at(pump, lane->begun);
     struct piece *piece = &slot->pieces[lane->number];
-    struct xenpv_blkq *queue = vbd_queue(&lane->place->vbd, lane->begun);
+    struct xenpv_blkq *queue = vbd_queue(&lane->place->vbd, (unsigned)lane->begun);
     uint64_t offset = lane->place->offset + slot->at;
 
     piece->iov.length = slot->size;
@@ -312,7 +313,7 @@ static bool retire(struct pump *pump)
 {
     const struct lane *last = &pump->lanes[pump->lane_count - 1];
     struct transfer *transfer = pump->transfer;
-    unsigned before = pump->retired;
+    uint64_t before = pump->retired;
 
     while (is_before(pump->retired, pump->lanes[0].ended) &&
            is_before(pump->retired, last->ended) && is_before(pump->retired, pump->made)) {
