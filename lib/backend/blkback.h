@@ -53,8 +53,9 @@ struct blkback_cache {
 };
 
 struct blkback_queue {
-    bool more;  /* it must be looked at again before anything is waited for */
-    bool armed; /* the frontend was asked to notify us of its next request */
+    bool more;     /* it must be looked at again before anything is waited for */
+    bool armed;    /* the frontend was asked to notify us of its next request */
+    bool numbered; /* its pages are named ring-ref0 and so on, not ring-ref */
     struct xenpv_ring ring;
     struct blkback_cache cache; /* bound 0: nothing is kept mapped */
     struct xenpv_map_region ring_map;
@@ -92,7 +93,8 @@ struct xenpv_blkback {
     /* What the frontend asked for. */
     enum xenpv_abi abi;
     bool persistent;
-    bool numbered;       /* ring-ref0 and so on, not ring-ref */
+    bool numbered;       /* ring-ref0 and so on, not ring-ref ... */
+    bool disputed;       /* ... or either, whichever is there */
     uint32_t ring_pages; /* of each queue */
     uint32_t asked_queues;
     uint32_t queues;     /* that are attached: rings mapped and event channels bound ... */

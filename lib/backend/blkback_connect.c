@@ -34,7 +34,7 @@ static int refuse_ring(struct xenpv_blkback *back, uint32_t number, int error)
 
     while (bad + 1 < back->ring_pages && entries[bad].status == XENPV_OK)
         bad++;
-    if (back->numbered)
+    if (back->queue[number].numbered)
         xenpv_format_number(bad, name + strlen(name));
     return blkback_refuse_queue(back, number, name, error, entries[bad].ref,
                                 "mapping the frontend's ring",

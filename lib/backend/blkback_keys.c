@@ -121,6 +121,7 @@ const struct xenpv_key blkback_answer_keys[BLKBACK_ANSWERS] = {
 };
 
 static const struct xenpv_key ref_key = {"ring-ref", XENPV_KEY_NUMBER, true, 0, 0, UINT32_MAX};
+static const struct xenpv_key either_key = {"ring-ref", XENPV_KEY_NUMBER, false, 0, 0, UINT32_MAX};
 static const struct xenpv_key port_key = {"event-channel", XENPV_KEY_NUMBER, true, 0, 1,
                                           UINT32_MAX};
 
@@ -175,8 +176,10 @@ static enum xenpv_abi asked_abi(const struct xenpv_blkback *back)
 }
 
 /*
- * The size of the rings. With ring-page-order, even 0, their pages are ring-ref0 and so on, as in
- * Linux blkback; num-ring-pages, its predecessor, means the same by itself but where it is 1.
+ * The size of the rings. With ring-page-order their pages are ring-ref0 and so on; num-ring-pages,
+ * its predecessor, means the same by itself but where it is 1. What a ring-page-order of 0 means is
+ * disputed: Linux blkback and QEMU take ring-ref0, blkif.h (note 6), FreeBSD's blkback and tapdisk
+ * take ring-ref.
  */
 static int judge_ring(struct xenpv_blkback *back)
 {
@@ -189,6 +192,7 @@ static int judge_ring(struct xenpv_blkback *back)
         if (!readable(order) || !XENPV_CHECK(REQ_RING, order->number <= most))
             return refuse(back, ANSWER_ORDER, XENPV_CHECK_REQ_RING, NULL);
         back->numbered = true;
+        back->disputed = order->number == 0;
         back->ring_pages = 1u << (order->number & 31);
         return XENPV_OK;
     }
@@ -196,6 +200,7 @@ static int judge_ring(struct xenpv_blkback *back)
         !XENPV_CHECK(REQ_RING, number >= 1 && number <= 1u << most && (number & (number - 1)) == 0))
         return refuse(back, ANSWER_PAGES, XENPV_CHECK_REQ_RING, NULL);
     back->numbered = number > 1;
+    back->disputed = false;
     back->ring_pages = (uint32_t)number;
     return XENPV_OK;
 }
@@ -252,16 +257,48 @@ static int ask_queue(struct xenpv_blkback *back, uint32_t queue)
     for (uint32_t i = 0; i < back->ring_pages && !error; i++) {
         if (back->numbered)
             append_number(end, i);
-        error = xenpv_bus_ask(&back->bus, name, &ref_key, value++);
+        error = xenpv_bus_ask(&back->bus, name, back->disputed ? &either_key : &ref_key, value++);
     }
-    return error;
+    if (!back->disputed || error)
+        return error;
+    *end = '\0';
+    return xenpv_bus_ask(&back->bus, name, &either_key, value);
 }
 
-static void take_queue(struct xenpv_blkback *back, struct blkback_queue *q)
+/* Which of ring-ref0 and ring-ref names the only page, where both may: the first that is there. */
+static int settle(struct xenpv_blkback *back, uint32_t queue)
 {
+    struct xenpv_key_value *numbered = &back->asked[1], *plain = &back->asked[2];
+    bool alone = numbered->status == XENPV_KEY_ABSENT && plain->status != XENPV_KEY_ABSENT;
+    const struct xenpv_key_value *value = alone ? plain : numbered;
+    bool absent = value->status == XENPV_KEY_ABSENT;
+    struct xenpv_detail detail = {.error = absent ? XENPV_EPEER : XENPV_EBROKEN,
+                                  .queue = queue,
+                                  .step = "reading the frontend's keys",
+                                  .expected = "a number in range"};
+
+    back->queue[queue].numbered = !alone;
+    if (value->status == XENPV_KEY_GOOD) {
+        numbered->number = value->number;
+        return XENPV_OK;
+    }
+    append_name(back, detail.key, queue, alone ? "ring-ref" : "ring-ref0");
+    append(detail.found, absent ? "nothing" : value->text);
+    return fail(back, &detail);
+}
+
+static int take_queue(struct xenpv_blkback *back, uint32_t queue)
+{
+    struct blkback_queue *q = &back->queue[queue];
+    int error = XENPV_OK;
+
+    q->numbered = back->numbered;
+    if (back->disputed)
+        error = settle(back, queue);
     q->peer_port = (uint32_t)back->asked[0].number;
     for (uint32_t i = 0; i < back->ring_pages; i++)
         q->ring_pages[i].ref = (uint32_t)back->asked[1 + i].number;
+    return error;
 }
 
 /* One queue a round, so that the room of a batch is that of one queue's keys. */
@@ -270,9 +307,9 @@ int blkback_more(void *owner, uint32_t round)
     struct xenpv_blkback *back = owner;
     int error = round == 0 ? judge_answer(back) : XENPV_OK;
 
+    if (!error && round > 0)
+        error = take_queue(back, round - 1);
     if (error)
         return error;
-    if (round > 0)
-        take_queue(back, &back->queue[round - 1]);
     return round < back->asked_queues ? ask_queue(back, round) : XENPV_OK;
 }

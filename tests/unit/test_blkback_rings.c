@@ -463,6 +463,7 @@ static void test_lies_in_keys(void **state)
         {{0}, "event-channel", "0", BROKEN(NONE)},
         {{0}, "event-channel", "4000", XENPV_ENOENT, 0},
         {RING_OF(0), "ring-ref0", NULL, XENPV_EPEER, 0},
+        {RING_OF(0), "ring-ref0", "x", BROKEN(NONE)},
         {RING_OF(2), "ring-ref3", NULL, XENPV_EPEER, 0},
         {PAGES_OF(2), "ring-ref0", "7777", XENPV_EACCES, 0},
         {{.queues = 3}, "queue-2/ring-ref", NULL, XENPV_EPEER, 0},
@@ -505,6 +506,27 @@ static void test_half_a_ring(void **state)
     back_down(&rig);
 }
 
+/* With ring-page-order 0 the page may be named ring-ref, too; then that is what is complained of. */
+static void test_disputed_name(void **state)
+{
+    static const struct lie lies[] = {
+        {{0}, "ring-ref", "7777", XENPV_EACCES, 0},
+        {{0}, "ring-ref", "x", BROKEN(NONE)},
+        {{.queues = 2}, "queue-1/ring-ref", "7777", XENPV_EACCES, 0},
+        {{.queues = 2}, "queue-1/ring-ref", "", BROKEN(NONE)},
+    };
+    struct back_rig rig;
+
+    (void)state;
+    back_up(&rig, 0);
+    back_start(&rig);
+    for (size_t i = 0; i < COUNT(lies); i++) {
+        back_set(&rig, BACK_FRONT, "ring-page-order", "0");
+        check_lie(&rig, &lies[i]);
+    }
+    back_down(&rig);
+}
+
 /* Legal oddities: what is not asked for is not read, however it looks; junk where nothing is lost
  * stands for nothing. */
 static void test_legal_keys(void **state)
@@ -513,6 +535,9 @@ static void test_legal_keys(void **state)
         {RING_OF(1), "num-ring-pages", "x", 0, 0},
         {RING_OF(1), "num-ring-pages", "16", 0, 0},
         {RING_OF(0), "ring-ref", "7777", 0, 0},
+        {{0}, "ring-page-order", "0", 0, 0},
+        {{.queues = 2}, "ring-page-order", "0", 0, 0},
+        {PAGES_OF(0), "ring-page-order", "0", 0, 0},
         {{.queues = 2}, "ring-ref", "7777", 0, 0},
         {{.queues = 2}, "event-channel", "x", 0, 0},
         {{.queues = 1}, "queue-0/ring-ref", "7777", 0, 0},
@@ -556,6 +581,7 @@ int main(void)
         cmocka_unit_test(test_properties),
         cmocka_unit_test(test_lies_in_keys),
         cmocka_unit_test(test_half_a_ring),
+        cmocka_unit_test(test_disputed_name),
         cmocka_unit_test(test_legal_keys),
     };
 
