@@ -167,7 +167,7 @@ struct xenpv_bus {
     uint32_t generation;
     uint64_t now, deadline, look_at, retry_at;
     uint64_t busy_until; /* the peer is given so long to unmap what a lost connection shared */
-    uint64_t tell_at;    /* when a lost connection is worth a line in the log again */
+    uint64_t tell_at;    /* when what the peer has done is worth a line in the log again */
     uint32_t tries;
     uint32_t round;     /* of ->more */
     uint8_t job, after; /* enum bus_job; the enum bus_action that is still to be carried out */

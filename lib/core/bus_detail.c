@@ -2,6 +2,9 @@
 /* What is told of a connection that fails, or is lost: details, and lines of the log. */
 #include "bus_jobs.h"
 
+/* A peer that comes and goes as fast as it can does not fill the log. */
+#define TELL_MS 10000u
+
 #define COUNT(array) ((uint32_t)(sizeof(array) / sizeof((array)[0])))
 
 static const char *const state_names[] = {"Unknown",     "Initialising",  "InitWait",
@@ -100,6 +103,14 @@ static void say(const struct xenpv_bus *bus, enum xenpv_log_level level, const c
     port->sys->log(port->ctx, level, line);
 }
 
+bool bus_worth_telling(struct xenpv_bus *bus)
+{
+    if (bus->now < bus->tell_at)
+        return false;
+    bus->tell_at = bus->now + TELL_MS;
+    return true;
+}
+
 void bus_record(struct xenpv_bus *bus, const struct xenpv_detail *detail)
 {
     const char *const words[] = {bus->own_path,
@@ -117,7 +128,9 @@ void bus_record(struct xenpv_bus *bus, const struct xenpv_detail *detail)
     if (bus->detail.error != XENPV_OK)
         return;
     bus->detail = *detail;
-    say(bus, XENPV_LOG_WARN, words, COUNT(words));
+    /* A backend serves whatever frontend comes: one that is refused may come again at once. */
+    if (bus->config.driver->role == XENPV_FRONTEND || bus_worth_telling(bus))
+        say(bus, XENPV_LOG_WARN, words, COUNT(words));
 }
 
 void bus_tell(struct xenpv_bus *bus, enum xenpv_log_level level, const char *what,

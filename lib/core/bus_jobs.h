@@ -134,6 +134,9 @@ struct xenpv_detail bus_waiting_detail(const struct xenpv_bus *bus, int error);
 /* Keeps and logs a failure, unless there was one before: a line for each connection at the most. */
 void bus_record(struct xenpv_bus *bus, const struct xenpv_detail *detail);
 
+/* Whether what a peer can bring about again and again is worth a line of the log by now. */
+bool bus_worth_telling(struct xenpv_bus *bus);
+
 /* Logs "<own path>: <what>", and the key of a detail where there is one. */
 void bus_tell(struct xenpv_bus *bus, enum xenpv_log_level level, const char *what,
               const struct xenpv_detail *detail);

@@ -8,9 +8,6 @@
 #include "bus_jobs.h"
 #include "bus_table.h"
 
-/* A peer that comes and goes as fast as it can does not fill the log. */
-#define TELL_MS 10000u
-
 bool bus_may_recover(const struct xenpv_bus *bus)
 {
     return bus->config.driver->role == XENPV_FRONTEND && bus->config.recover_ms != 0 &&
@@ -24,11 +21,9 @@ void bus_recover(struct xenpv_bus *bus, const char *how)
     if (!bus->recovering || bus->stale)
         bus->deadline = bus_from_now(bus, bus->config.recover_ms);
     if (!bus->recovering) {
-        bus->told = bus->now >= bus->tell_at;
-        if (bus->told) {
-            bus->tell_at = bus->now + TELL_MS;
+        bus->told = bus_worth_telling(bus);
+        if (bus->told)
             bus_tell(bus, XENPV_LOG_WARN, how, &detail);
-        }
     }
     bus->recovering = bus->anew = true;
     bus->awaited = (struct xenpv_detail){0};

@@ -496,6 +496,30 @@ static void test_keys(void **state)
     back_down(&rig);
 }
 
+/* It is refused and comes again ten times a second, for a minute: that is told now and then. */
+static void test_LC_12_lines_are_few(void **state)
+{
+    struct back_rig rig;
+    uint32_t refused = 0;
+
+    (void)state;
+    back_up(&rig, 0);
+    back_start(&rig);
+    for (; xenpv_mock_now(rig.mock) < 60000; refused++) {
+        back_set(&rig, BACK_FRONT, "state", "1");
+        back_until(&rig, 2);
+        back_set(&rig, BACK_FRONT, "state", "3");
+        back_until(&rig, 5);
+        assert_int_equal(xenpv_blkback_detail(rig.back)->error, XENPV_EPEER);
+        back_set(&rig, BACK_FRONT, "state", "6");
+        back_until(&rig, 6);
+        xenpv_mock_advance(rig.mock, 100);
+    }
+    assert_in_range(refused, 300, 600);
+    assert_in_range(rig.faulty.lines, 1, 6);
+    back_down(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -513,6 +537,7 @@ int main(void)
         cmocka_unit_test(test_be10_be11_bad_segments),
         cmocka_unit_test(test_be10_bad_ring_pages),
         cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_LC_12_lines_are_few),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
