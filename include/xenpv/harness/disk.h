@@ -66,7 +66,8 @@ uint64_t xenpv_disk_power_cut(struct xenpv_disk *disk, uint32_t seed);
 
 /*
  * A disk in a file or block device, opened through the operating system. Its size is the file's. On
- * Linux it offers discard where it can: holes in a file, BLKDISCARD. XENPV_ENOENT, XENPV_EACCES,
+ * Linux it offers discard where it can: holes in a file, BLKDISCARD. Once a flush has failed all
+ * others do, for what is lost then is not written by any of them. XENPV_ENOENT, XENPV_EACCES,
  * XENPV_EINVAL (no file or block device, or empty, or not a multiple of 512), XENPV_ENOMEM;
  * `readonly` opens it so.
  */

@@ -14,6 +14,7 @@
 struct file_disk {
     struct xenpv_allocator allocator;
     int fd;
+    bool lost; /* a flush has failed */
 };
 
 static int read_file(void *ctx, uint64_t offset, void *to, uint32_t length)
@@ -55,7 +56,16 @@ static int write_file(void *ctx, uint64_t offset, const void *from, uint32_t len
 
 static int flush_file(void *ctx)
 {
-    return fdatasync(((struct file_disk *)ctx)->fd) ? XENPV_EIO : XENPV_OK;
+    struct file_disk *disk = ctx;
+    int failed;
+
+    do
+        failed = fdatasync(disk->fd);
+    while (failed && errno == EINTR);
+    /* Linux tells once of what it could not write back, and drops it: a later flush that ends well
+       says nothing of what was written before. */
+    disk->lost |= failed != 0;
+    return disk->lost ? XENPV_EIO : XENPV_OK;
 }
 
 #ifdef __linux__
@@ -161,7 +171,7 @@ int xenpv_disk_file(const struct xenpv_allocator *allocator, const char *path, b
         close(fd);
         return bytes > 0 ? XENPV_ENOMEM : XENPV_EINVAL;
     }
-    *disk = (struct file_disk){*allocator, fd};
+    *disk = (struct file_disk){.allocator = *allocator, .fd = fd};
     *out = (struct xenpv_disk){.ctx = disk,
                                .bytes = (uint64_t)bytes,
                                .sector_size = 512,
