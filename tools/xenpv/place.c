@@ -52,7 +52,7 @@ int place_open_input(struct place *place)
 
 int place_open_output(struct place *place, const struct options *options)
 {
-    bool keep = place->offset != 0;
+    bool keep = options->given & OPTION_TARGET_OFFSET;
 
     if (!place->path)
         place->name = "standard output";
