@@ -82,9 +82,12 @@ expect "different at another offset" 1 \
 echo "# verify: refused"
 expect "a target that is too short" 1 "moved: the 1049088 bytes of vbd/51712 at offset 0 would go past its end, it has 5000 bytes; nothing was compared" \
     "${both[@]}" blk verify vbd/xvda moved
-status=0
-head -c 5000 one.img | "$xenpv" "${both[@]}" blk verify vbd/xvda - >out 2>err || status=$?
-judge "a pipe that is too short" 1 "standard input: it ended after .* bytes instead of 1049088"
+for length in 0 1 5000 262143 262144 262145 1049087; do
+    status=0
+    head -c "$length" one.img | "$xenpv" "${both[@]}" blk verify vbd/xvda - >out 2>err || status=$?
+    judge "a pipe that ends after $length bytes" 1 \
+        "standard input: it ended after $length bytes instead of 1049088"
+done
 status=0
 cat one.img one.img | "$xenpv" "${both[@]}" blk verify - vbd/xvda >out 2>err || status=$?
 judge "a pipe that is too long" 1 "vbd/51712: the input goes past its end at 1049088 bytes; 1049088 bytes were compared, the rest was not"

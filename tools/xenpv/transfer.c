@@ -240,10 +240,6 @@ static void stream_ended(struct pump *pump, struct lane *lane, struct slot *slot
 
     if (lane->number != 0 || transfer->total != UINT64_MAX)
         transfer->ended = lane->place;
-    if (lane->number != 0) {
-        pump->failed = true;
-        return;
-    }
     slot->size = used;
     lane->ended += used != 0;
     end_input(pump, lane->ended);
