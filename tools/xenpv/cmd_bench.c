@@ -121,6 +121,7 @@ const struct command bench_commands[] = {
          "  --depth LIST     operations in flight in a queue (1,4,32,128)\n"
          "  --size LIST      bytes of each (4K); K, M behind a number: powers of 1024\n"
          "  --queues N       1, 2, 4 ... N queues (1)\n"
+         "  --segments N     requests of 1 to 4096 pages (256)\n"
          "  --mode LIST      polled, event (both): looking all the time, or sleeping for events\n"
          "  --op LIST        randread, read, write (randread)\n"
          "  --buffer LIST    shared, bounce (both): data in the device's own pages, or copied\n"

@@ -86,7 +86,9 @@ static int help_some(char **words, int count)
     if (shown == 0)
         return complain(STATUS_USAGE, "there is no command '%s%s%s'; see 'xenpv --help'", words[0],
                         count > 1 ? " " : "", count > 1 ? words[1] : "");
-    printf("\n%s%s", options & OPTIONS_FORM ? options_form_help : "", options_help);
+    printf("\n");
+    options_print_form_help(options);
+    printf("%s", options_help);
     return STATUS_DONE;
 }
 

@@ -22,18 +22,23 @@ const char options_help[] =
     "  -v, --verbose            tell on standard error what is going on\n"
     "  -h, --help, --version\n";
 
-const char options_form_help[] =
-    "A disk is vbd/NUMBER, as 'xenpv list' prints it, vbd/NAME, as vbd/xvdb, or serial:TEXT, its\n"
-    "serial number, as 'xenpv info' prints it.\n\n"
-    "Options on how a disk is used, at most as far as its backend goes along:\n"
-    "  --queues N               1 to 64 queues (4)\n"
-    "  --ring-order N           rings of 2 to the N pages, N 0 to 4 (2)\n"
-    "  --segments N             requests of 1 to 4096 pages (64)\n"
-    "  --poll                   look for answers all the time, and receive no events\n"
-    "  --units 512|sector-size|freebsd|mini-os   what the backend counts in, where its\n"
-    "                           sector-size is not 512 (512, as in blkif.h)\n"
-    "  --no-flush, --no-barrier, --no-discard, --no-secure-discard, --no-persistent,\n"
-    "  --no-indirect, --no-large-ring, --no-multi-queue   do without what the backend offers\n\n";
+/* What help says of OPTIONS_FORM, each where a command knows it. */
+static const struct {
+    unsigned bit;
+    const char *text;
+} form_help[] = {
+    {OPTION_QUEUES, "  --queues N               1 to 64 queues (4)\n"},
+    {OPTION_RING_ORDER, "  --ring-order N           rings of 2 to the N pages, N 0 to 4 (2)\n"},
+    {OPTION_SEGMENTS, "  --segments N             requests of 1 to 4096 pages (64)\n"},
+    {OPTION_POLL,
+     "  --poll                   look for answers all the time, and receive no events\n"},
+    {OPTION_UNITS,
+     "  --units 512|sector-size|freebsd|mini-os   what the backend counts in, where its\n"
+     "                           sector-size is not 512 (512, as in blkif.h)\n"},
+    {OPTION_WITHOUT,
+     "  --no-flush, --no-barrier, --no-discard, --no-secure-discard, --no-persistent,\n"
+     "  --no-indirect, --no-large-ring, --no-multi-queue   do without what the backend offers\n"},
+};
 
 /* One option. `take` is given what stands behind it, or NULL where it has no value. */
 struct option_spec {
@@ -313,6 +318,23 @@ bool options_suit(const struct options *options, const struct command *command)
             return false;
         }
     return true;
+}
+
+void options_print_form_help(unsigned known)
+{
+    if (!(known & OPTIONS_FORM))
+        return;
+    if (known & OPTION_BENCH) /* they are told with its cells, and have other defaults */
+        known &= ~(unsigned)(OPTION_QUEUES | OPTION_SEGMENTS);
+    printf(
+        "A disk is vbd/NUMBER, as 'xenpv list' prints it, vbd/NAME, as vbd/xvdb, or serial:TEXT, "
+        "its\n"
+        "serial number, as 'xenpv info' prints it.\n\n"
+        "Options on how a disk is used, at most as far as its backend goes along:\n");
+    for (size_t i = 0; i < sizeof(form_help) / sizeof(form_help[0]); i++)
+        if (known & form_help[i].bit)
+            printf("%s", form_help[i].text);
+    printf("\n");
 }
 
 void options_free(struct command_line *line)

@@ -21,8 +21,11 @@ bool options_suit(const struct options *options, const struct command *command);
 
 void options_free(struct command_line *line);
 
-/* The part of --help about the options that every command knows, and about OPTIONS_FORM. */
-extern const char options_help[], options_form_help[];
+/* The part of --help about the options that every command knows. */
+extern const char options_help[];
+
+/* The part about disks, and those of OPTIONS_FORM that are known. */
+void options_print_form_help(unsigned known);
 
 /*
  * The index of `text` in `choices`, which ends with NULL; -1 after complaining, as what `name` says
