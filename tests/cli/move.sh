@@ -66,6 +66,12 @@ if [[ -c /dev/full ]]; then
     judge "list to a full disk" 4 "cannot write standard output: No space left on device"
 fi
 
+status=0
+(ulimit -f 64 && exec "$xenpv" -v "${read_odd[@]}" --out large) >out 2>err || status=$?
+holds "--out past the limit of a file's size" [ "$status" = 4 ]
+says "--out past the limit: it says so" "^xenpv: cannot write large: File too large" 1
+says "--out past the limit: the device is closed" "frontend 6 Closed, backend 6 Closed"
+
 # The image shrinks under the backend once the first bytes have come.
 cp big.img shrinks.img
 {

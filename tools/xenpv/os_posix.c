@@ -53,7 +53,9 @@ void os_setup(void)
     struct sigaction action = {.sa_handler = on_stop};
 
     hold_standard_streams();
+    /* They are errors of the call: the device is closed in good order. */
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
     if (pipe(stop_pipe) == 0)
         for (int end = 0; end < 2; end++)
             fcntl(stop_pipe[end], F_SETFD, FD_CLOEXEC);
