@@ -35,6 +35,10 @@ run --mock-disk odd.img blk read vbd/51712 --out file --output json
 judge "read into a file" 0 ""
 same "read into a file: the bytes" file odd.img
 json "read into a file: the summary" '.bytes == 1049088 and .seconds >= 0'
+run --mock-disk odd.img blk read vbd/51712 --out - --output json
+judge "--out -" 0 ""
+same "--out - is standard output" out odd.img
+[[ ! -e - ]] || not_ok "--out - is standard output" "a file is there"
 run --mock-disk odd.img blk read vbd/51712 --output json
 judge "read to stdout, JSON" 0 ""
 same "read to stdout, JSON: the bytes alone" out odd.img
@@ -123,6 +127,8 @@ done <<TABLE
 700 0
 TABLE
 cp odd.img disk.img
+expect "--in -" 0 "" --mock-disk disk.img blk write vbd/51712 --in - --offset 512
+same "--in - is standard input, here empty" disk.img odd.img
 run --mock-disk disk.img blk write vbd/51712 --in input --output json
 json "write: the summary" '.bytes == 0 and .seconds >= 0'
 

@@ -336,7 +336,7 @@ static int start(struct job *job)
 /* The one end of read and write that is no disk: a file, or a standard stream. */
 static void set_file(struct place *place, const char *option, const char *path)
 {
-    if (path)
+    if (path && strcmp(path, "-") != 0)
         *place = (struct place){.option = option, .name = path, .path = path, .fd = -1};
 }
 

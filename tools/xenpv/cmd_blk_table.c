@@ -22,7 +22,7 @@ const struct command blk_commands[] = {
          "Connects to the disk and writes its bytes to standard output.\n" HELP_OFFSET
          "  --length BYTES          how many (up to the end of the disk)\n"
          "  --out FILE              write to FILE instead; it is created once the disk has been\n"
-         "                          found good\n" HELP_TAKE_OVER,
+         "                          found good (-: standard output)\n" HELP_TAKE_OVER,
      .options = OPTION_OFFSET | OPTION_LENGTH | OPTION_OUT | OPTIONS_DISK,
      .least = 1,
      .most = 1,
@@ -31,7 +31,8 @@ const struct command blk_commands[] = {
      .arguments = "DISK",
      .summary = "write to a disk",
      .help = "Connects to the disk and writes standard input to it, then flushes it.\n" HELP_OFFSET
-             "  --in FILE               write the bytes of FILE instead\n" HELP_TAKE_OVER
+             "  --in FILE               write the bytes of FILE instead (-: standard "
+             "input)\n" HELP_TAKE_OVER
              "A file that does not fit is refused before anything is written; what comes from a\n"
              "pipe is written up to the end of the disk.\n",
      .options = OPTION_OFFSET | OPTION_IN | OPTIONS_DISK,
