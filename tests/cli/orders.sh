@@ -27,8 +27,9 @@ zeroed() {
 discards() {
     cp odd.img disk.img
     # shellcheck disable=SC2086 # words
-    run --mock-disk disk.img --mock-backend "$2" blk discard vbd/51712 $1
+    run --mock-disk disk.img --mock-backend "$2" blk discard vbd/51712 $1 --output json
     judge "discard $1 ($2)" 0 ""
+    json "discard $1 ($2): how much" ".bytes == $4"
     zeroed "$3" "$4"
     same "discard $1 ($2): the disk" disk.img wanted
 }
@@ -43,6 +44,8 @@ discards "--offset 4097 --length 4095" granularity=4096 0 0
 discards "--offset 0 --length 8K" granularity=4096,alignment=1024 1024 4096
 discards "--offset 5K --length 8K" granularity=4096,alignment=1024 5120 8192
 discards "--length 0" granularity=512 0 0
+discards "--length 10" granularity=512 0 0
+discards "--offset 1048064 --length 1024" granularity=4096 1048576 512
 discards "--offset 512 --length 512 --secure" granularity=512,secure-discard=1 512 512
 cp odd.img disk.img
 run -v --mock-disk disk.img --mock-backend granularity=512 blk discard vbd/51712 --all --output json

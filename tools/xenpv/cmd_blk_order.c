@@ -16,7 +16,7 @@ struct order {
     const char *name; /* of the command, in what it says */
     int (*carry_out)(struct order *order, const struct xenpv_blk_info *info);
     struct vbd vbd;
-    uint64_t done;    /* bytes */
+    uint64_t done;    /* bytes, of whole granules */
     uint64_t elapsed; /* ms */
 };
 
@@ -77,16 +77,31 @@ static int carry_out_flush(struct order *order, const struct xenpv_blk_info *inf
 
 /* -------------------------------------------------------------------------------- discarding -- */
 
+/* Bytes from where a granule begins up to `at`. */
+static uint64_t into_granule(const struct xenpv_blk_info *info, uint64_t at)
+{
+    return (at + info->discard_granularity - info->discard_alignment) % info->discard_granularity;
+}
+
 /* Where the stretch that begins there ends: on the backend's granules, so that none is left out. */
 static uint64_t end_of_stretch(const struct xenpv_blk_info *info, uint64_t begin, uint64_t end)
 {
-    uint64_t granule = info->discard_granularity ? info->discard_granularity : info->sector_size;
     uint64_t at = begin + STRETCH;
 
     if (end - begin <= STRETCH)
         return end;
-    at -= (at - info->discard_alignment % granule) % granule;
+    at -= into_granule(info, at);
     return at > begin ? at : end;
+}
+
+/* Of a range, what is in whole granules; the last one of the disk may be short. */
+static uint64_t whole_granules(const struct xenpv_blk_info *info, uint64_t begin, uint64_t end)
+{
+    uint64_t before = into_granule(info, begin), over = into_granule(info, end);
+    uint64_t first = before ? begin + info->discard_granularity - before : begin;
+    uint64_t last = end == info->bytes ? end : over < end ? end - over : 0;
+
+    return last > first ? last - first : 0;
 }
 
 static int discard(struct order *order, const struct xenpv_blk_info *info, uint64_t begin,
@@ -109,7 +124,7 @@ static int discard(struct order *order, const struct xenpv_blk_info *info, uint6
                             order->vbd.device.name, info->discard_granularity,
                             info->discard_alignment);
         status = judge(order, "discard", error ? error : result);
-        order->done += status == STATUS_DONE ? next - begin : 0;
+        order->done += status == STATUS_DONE ? whole_granules(info, begin, next) : 0;
         begin = next;
     }
     return status;
