@@ -339,8 +339,8 @@ int fdatasync(int fd)
  * well, and means nothing for that data. */
 static void test_file_flush_fails_for_good(void **state)
 {
-    struct heap heap = {0};
-    const struct xenpv_allocator allocator = {&heap, take, give};
+    struct strict_heap heap = {0};
+    const struct xenpv_allocator allocator = strict_allocator(&heap);
     static const uint8_t data[512] = {1};
     struct xenpv_disk disk;
 
@@ -358,7 +358,7 @@ static void test_file_flush_fails_for_good(void **state)
         assert_int_equal(disk.flush(disk.ctx), XENPV_EIO);
         disk.close(disk.ctx);
     }
-    assert_int_equal(heap.out, 0);
+    assert_int_equal(heap.blocks, 0);
 }
 
 /* What is written is in the file; what is discarded takes no room there; a readonly disk has no
