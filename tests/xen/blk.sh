@@ -112,15 +112,20 @@ for options in "--queues 1 --ring-order 0 --no-indirect --no-persistent" "--queu
 done
 
 # ---- few pages to share -----------------------------------------------------------------------------
+# In a guest the lab's agent shares 65 pages with dom0: libxenvchan's, and 32 for each direction. The tool
+# does not know of them: its first disk takes a quarter of all, and must leave the second 13.
+others=65 least=40
+[ "$(xenstore-read domid)" != 0 ] || others=0 least=24
 before=$(cat $limit)
-for pages in 1024 100 24; do
-    echo $pages >$limit
+for pages in 1024 100 $least; do
+    echo $((pages + others)) >$limit
     holds "seed_R2 copy, $pages pages" xenpv blk copy $one $two
     holds "seed_R2 two disks, $pages pages" xenpv -v blk verify $one $two
     grep -o 'in use: [^;]*' /tmp/err | sed 's/^/# /'
 done
-echo 10 >$limit
-refused "seed_R2 too few pages" 4 "may share 10 pages: 'echo 8192 > $limit' allows more" xenpv blk verify $one
+few=$((10 + others))
+echo $few >$limit
+refused "seed_R2 too few pages" 4 "may share $few pages: 'echo 8192 > $limit' allows more" xenpv blk verify $one
 echo "$before" >$limit
 
 # ---- what is left -----------------------------------------------------------------------------------
