@@ -335,8 +335,8 @@ static void test_LC_10_operations_unknown_by_then(void **state)
     free(plain);
 }
 
-/* Discards that were accepted in granules of a page, and what is asked for in those of the disk that
- * returns: what fills some of them, and nothing else. */
+/* Discards that were accepted in granules of a page, and what is asked for in those of the disk
+ * that returns: what fills some of them, and nothing else. */
 static const struct {
     const char *what, *granularity, *alignment;
     uint64_t offset, bytes;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * R2: a load that keeps the ring full, for long, while events get lost in both directions and grants
- * run short: the connection that was made first is the last, each operation ends well and soon, and
- * all data is what it must be.
+ * R2: a load that keeps the ring full, for long, while events get lost in both directions and
+ * grants run short: the connection that was made first is the last, each operation ends well and
+ * soon, and all data is what it must be.
  *
  * Frontend and backend sleep as programs do: until an event comes, or their own patience ends. Xen
  * loses no event; who does not rely on that (or on the system in between) waits with a limit, and

@@ -36,8 +36,8 @@ struct lane {
 };
 
 /*
- * Slots are used round and round, and retired when all ends are through with them. Their numbers only
- * grow: PIECES need not be a power of two.
+ * Slots are used round and round, and retired when all ends are through with them. Their numbers
+ * only grow: PIECES need not be a power of two.
  */
 struct pump {
     struct transfer *transfer;
