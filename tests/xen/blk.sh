@@ -119,8 +119,8 @@ others=65 least=40
 before=$(cat $limit)
 for pages in 1024 100 $least; do
     echo $((pages + others)) >$limit
-    holds "seed_R2 copy, $pages pages" xenpv blk copy $one $two
-    holds "seed_R2 two disks, $pages pages" xenpv -v blk verify $one $two
+    holds "seed_R2 copy, $pages pages" xenpv blk copy $one $two --length 8M
+    holds "seed_R2 two disks, $pages pages" xenpv -v blk verify $one $two --length 8M
     grep -o 'in use: [^;]*' /tmp/err | sed 's/^/# /'
 done
 few=$((10 + others))
