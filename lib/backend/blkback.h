@@ -19,7 +19,7 @@
 /* Segments of one page of an indirect request. */
 #define BLKBACK_INDEX_PAGE (XENPV_PAGE_SIZE / 8)
 
-#define BLKBACK_OWN     1
+#define BLKBACK_OWN     2
 #define BLKBACK_ANSWERS 5
 /* Keys asked of each queue: its ring's pages and its event channel. */
 #define BLKBACK_ASKED (BLKBACK_RING_PAGES + 1)
@@ -101,6 +101,7 @@ struct xenpv_blkback {
     uint32_t generation; /* ... in this one of the port's */
 
     bool discard;        /* the toolstack has nothing against it */
+    bool readonly;       /* the disk is, or the toolstack says so */
     uint32_t busy_steps; /* in a row */
 
     struct xenpv_key_value own[BLKBACK_OWN], answer[BLKBACK_ANSWERS], asked[BLKBACK_ASKED];
@@ -126,6 +127,8 @@ void blkback_detach(struct xenpv_blkback *back);
 /* _keys.c */
 extern const struct xenpv_key blkback_own_keys[BLKBACK_OWN];
 extern const struct xenpv_key blkback_answer_keys[BLKBACK_ANSWERS];
+/* Takes what the toolstack says. */
+void blkback_take_own(struct xenpv_blkback *back);
 void blkback_clean(void *owner);
 int blkback_put_offer(struct xenpv_blkback *back);
 int blkback_put_properties(struct xenpv_blkback *back);

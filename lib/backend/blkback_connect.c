@@ -88,7 +88,7 @@ static int on_publish(void *owner)
 {
     struct xenpv_blkback *back = owner;
 
-    back->discard = xenpv_bus_value(&back->bus, XENPV_ASK_OWN, 0)->number != 0;
+    blkback_take_own(back);
     return blkback_put_offer(back);
 }
 

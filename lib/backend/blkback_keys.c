@@ -73,10 +73,12 @@ uint64_t blkback_sectors(const struct xenpv_blkback *back)
     return whole >> back->units.sectors;
 }
 
-static uint64_t info(const struct xenpv_disk *disk)
+static uint64_t info(const struct xenpv_blkback *back)
 {
+    const struct xenpv_disk *disk = back->disk;
+
     return (disk->cdrom ? XENPV_VDISK_CDROM : 0) | (disk->removable ? XENPV_VDISK_REMOVABLE : 0) |
-           (disk->readonly ? XENPV_VDISK_READONLY : 0);
+           (back->readonly ? XENPV_VDISK_READONLY : 0);
 }
 
 static uint32_t or_else(uint32_t number, uint32_t otherwise)
@@ -92,7 +94,7 @@ int blkback_put_properties(struct xenpv_blkback *back)
         {"sectors", blkback_sectors(back), true},
         {"sector-size", disk->sector_size, true},
         {"physical-sector-size", or_else(disk->physical_sector_size, disk->sector_size), true},
-        {"info", info(disk), true},
+        {"info", info(back), true},
         {"feature-flush-cache", disk->flush != NULL, true},
         {"feature-barrier", disk->barrier, true},
         {"feature-discard", discard, true},
@@ -107,9 +109,28 @@ int blkback_put_properties(struct xenpv_blkback *back)
 
 /* ---- what the toolstack and the frontend say ------------------------------------------------- */
 
+enum { OWN_DISCARD, OWN_MODE };
 const struct xenpv_key blkback_own_keys[BLKBACK_OWN] = {
-    {"discard-enable", XENPV_KEY_NUMBER, false, 1, 0, UINT32_MAX},
+    [OWN_DISCARD] = {"discard-enable", XENPV_KEY_NUMBER, false, 1, 0, UINT32_MAX},
+    [OWN_MODE] = {"mode", XENPV_KEY_TEXT, false, 0, 0, 0},
 };
+
+static bool contains(const char *text, char letter)
+{
+    while (*text && *text != letter)
+        text++;
+    return *text != '\0';
+}
+
+void blkback_take_own(struct xenpv_blkback *back)
+{
+    const struct xenpv_key_value *mode = xenpv_bus_value(&back->bus, XENPV_ASK_OWN, OWN_MODE);
+
+    back->discard = xenpv_bus_value(&back->bus, XENPV_ASK_OWN, OWN_DISCARD)->number != 0;
+    /* As Linux blkback, to which whatever has no w in it is read-only: "r", and "r!" of old. */
+    back->readonly =
+        back->disk->readonly || (mode->status != XENPV_KEY_ABSENT && !contains(mode->text, 'w'));
+}
 
 enum { ANSWER_PROTOCOL, ANSWER_ORDER, ANSWER_PAGES, ANSWER_QUEUES, ANSWER_PERSISTENT };
 const struct xenpv_key blkback_answer_keys[BLKBACK_ANSWERS] = {

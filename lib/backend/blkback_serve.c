@@ -35,7 +35,7 @@ static bool judge(const struct xenpv_blkback *back, uint64_t sector,
     if (!XENPV_CHECK(REQ_RANGE, sector <= end >> back->units.number &&
                                     transfer->bytes <= end - transfer->offset))
         return false;
-    if (!XENPV_CHECK(REQ_READONLY, !transfer->write || !back->disk->readonly))
+    if (!XENPV_CHECK(REQ_READONLY, !transfer->write || !back->readonly))
         return false;
     return aligned(back, transfer->offset, transfer->bytes);
 }
@@ -121,7 +121,7 @@ static int16_t discard(struct xenpv_blkback *back, const struct xenpv_blkif_requ
     if (!disk->discard || !back->discard)
         return XENPV_BLKIF_EOPNOTSUPP;
     if (!XENPV_CHECK(REQ_DISCARD, sector <= sectors && count <= sectors - sector) ||
-        !XENPV_CHECK(REQ_READONLY, !disk->readonly) || !aligned(back, offset, bytes))
+        !XENPV_CHECK(REQ_READONLY, !back->readonly) || !aligned(back, offset, bytes))
         return XENPV_BLKIF_ERROR;
     if (bytes)
         error = disk->discard(disk->ctx, offset, bytes, secure);

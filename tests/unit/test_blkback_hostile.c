@@ -284,6 +284,44 @@ static void test_be05_readonly(void **state)
     }
 }
 
+/* XSA-142: the toolstack's word counts, too, whatever the disk could do. */
+static void test_be05_toolstack_says_readonly(void **state)
+{
+    static const struct {
+        const char *mode; /* NULL: not there */
+        bool readonly;    /* the disk */
+        int64_t info;
+        int status;
+    } table[] = {
+        {"r", false, 4, XENPV_BLKIF_ERROR}, {"r!", false, 4, XENPV_BLKIF_ERROR},
+        {"", false, 4, XENPV_BLKIF_ERROR},  {"w", true, 4, XENPV_BLKIF_ERROR},
+        {"w", false, 0, XENPV_BLKIF_OKAY},  {"w!", false, 0, XENPV_BLKIF_OKAY},
+        {NULL, false, 0, XENPV_BLKIF_OKAY},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(table); i++) {
+        struct xenpv_blkif_request discard = {.op = XENPV_BLKIF_DISCARD, .nr_sectors = 8};
+        struct back_rig rig;
+
+        back_up(&rig, 0);
+        rig.disk.readonly = table[i].readonly;
+        if (table[i].mode)
+            back_set(&rig, BACK_BACK, "mode", table[i].mode);
+        else
+            assert_int_equal(xenpv_mock_rm(rig.mock, BACK_BACK "/mode"), XENPV_OK);
+        back_start(&rig);
+        front_connect(&rig, &(struct back_front){0});
+        assert_int_equal(back_get(&rig, BACK_BACK, "info"), table[i].info);
+        assert_int_equal(front_move(&rig, XENPV_BLKIF_READ, 0, 0, 4096), XENPV_BLKIF_OKAY);
+        assert_string_equal(rig.notes.letters, "r");
+        assert_int_equal(front_move(&rig, XENPV_BLKIF_WRITE, 0, 0, 4096), table[i].status);
+        assert_int_equal(front_ask(&rig, 0, &discard), table[i].status);
+        assert_string_equal(rig.notes.letters, table[i].status ? "r" : "rwd");
+        back_down(&rig);
+    }
+}
+
 /* Where it begins and ends, for each operation that moves data. */
 static void test_ranges(void **state)
 {
@@ -530,6 +568,7 @@ int main(void)
         cmocka_unit_test(test_be03_segments),
         cmocka_unit_test(test_be04_padding),
         cmocka_unit_test(test_be05_readonly),
+        cmocka_unit_test(test_be05_toolstack_says_readonly),
         cmocka_unit_test(test_ranges),
         cmocka_unit_test(test_discard_ranges),
         cmocka_unit_test(test_alignment),

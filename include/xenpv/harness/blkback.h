@@ -33,7 +33,10 @@ struct xenpv_blkback_config {
     enum xenpv_blk_units units; /* what is counted in what; initially XENPV_UNITS_512 */
 };
 
-/* Fills in every field. */
+/*
+ * Fills in every field. What the toolstack wrote into the directory counts, too: with a `mode` that
+ * has no w in it ("r") the disk is read-only, with a `discard-enable` of 0 it has no discard.
+ */
 void xenpv_blkback_config_init(struct xenpv_blkback_config *config, const struct xenpv_port *port,
                                const char *path, const struct xenpv_disk *disk,
                                const struct xenpv_allocator *allocator);
