@@ -171,9 +171,17 @@ static bool may_write(const struct bench_options *asked, const struct device *de
     return true;
 }
 
-static bool suits(const struct bench_options *asked, const struct device *device)
+static bool suits(const struct options *options, const struct device *device)
 {
-    if (device && asked->disks)
+    const struct bench_options *asked = &options->bench;
+
+    if (!device && options->mock_disk_count)
+        complain(STATUS_USAGE, "--mock-disk: name the disk too, as vbd/51712; without one, the "
+                               "benchmark has a mock of its own");
+    else if (!device && options->mock_backend_count)
+        complain(STATUS_USAGE,
+                 "--mock-backend: without a disk, the benchmark has a mock of its own");
+    else if (device && asked->disks)
         complain(STATUS_USAGE, "--disk: the disk is %s", device->name);
     else if (device && asked->grants)
         complain(STATUS_USAGE, "--grants: it is for the mock, and not for %s", device->name);
@@ -198,7 +206,8 @@ bool bench_plan_make(const struct options *options, struct device *device, struc
                                              : asked->quick   ? QUICK_MS
                                                               : REPEAT_MS,
                                 .grants = asked->grants};
-    if (!suits(asked, device) || !read_lists(asked, &matrix) || !may_write(asked, device, &matrix))
+    if (!suits(options, device) || !read_lists(asked, &matrix) ||
+        !may_write(asked, device, &matrix))
         return false;
     count_queues(options->queues ? options->queues : asked->full ? 4 : 1, &matrix.queues);
     if (device)
