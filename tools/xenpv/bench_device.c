@@ -51,12 +51,16 @@ static void travel(struct site *site)
 
 /* -------------------------------------------------------------------------- what a run calls -- */
 
-/* The mock's backends run when the machine waits, in this thread. */
+/* The mock's backends run when the machine waits, in this thread. What they have done is looked at
+ * first: behind a connection that is lost, nobody would end the wait. */
 static void idle(struct bench_target *target)
 {
     struct site *site = target->ctx;
 
-    machine_wait(site->machine, NULL, 0, xenpv_blk_deadline(site->blk));
+    if (xenpv_blk_step(site->blk, machine_now(site->machine)) == XENPV_BLK_CONNECTED)
+        machine_wait(site->machine, NULL, 0, xenpv_blk_deadline(site->blk));
+    else
+        site->last_tick = 0;
 }
 
 static bool tick(struct bench_target *target)
