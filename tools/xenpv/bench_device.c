@@ -125,7 +125,8 @@ static void explain(struct site *site, const struct xenpv_blk_config *config, in
                     char note[BENCH_NOTE_MAX])
 {
     bool mock = site->machine->options->port == PORT_MOCK;
-    const char *step = site->blk ? xenpv_blk_detail(site->blk)->step : NULL;
+    const struct xenpv_detail *detail = site->blk ? xenpv_blk_detail(site->blk) : NULL;
+    const char *step = detail ? detail->step : NULL;
     char raise[96];
     uint32_t limit = machine_grant_limit(site->machine, raise, sizeof(raise));
 
@@ -141,6 +142,10 @@ static void explain(struct site *site, const struct xenpv_blk_config *config, in
                  "needs %u grants, which are not to be had; gnttab_max_frames= on Xen's command "
                  "line, or max_grant_frames= in the guest's configuration, raises the limit",
                  bench_grants(config));
+    else if (error == XENPV_ENOENT && detail && detail->key[0])
+        snprintf(note, BENCH_NOTE_MAX,
+                 "there is no such device (%s is missing); 'xenpv list' shows those there are",
+                 detail->key);
     else
         snprintf(note, BENCH_NOTE_MAX, "%s%s%s", step ? step : "", step ? ": " : "",
                  xenpv_error_text(error));
