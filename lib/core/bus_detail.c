@@ -113,15 +113,20 @@ bool bus_worth_telling(struct xenpv_bus *bus)
 
 void bus_record(struct xenpv_bus *bus, const struct xenpv_detail *detail)
 {
+    /* Not every failure is about a key, or about what a peer has written. */
+    bool key = detail->key[0] != '\0', found = key || detail->check;
+    bool expected = found && detail->expected && detail->expected[0];
+    const char *before = key ? " is '" : "found '";
     const char *const words[] = {bus->own_path,
                                  ": ",
                                  detail->step,
-                                 ": ",
+                                 found ? ": " : "",
                                  detail->key,
-                                 " is '",
-                                 detail->found,
-                                 "', expected ",
-                                 detail->expected,
+                                 found ? before : "",
+                                 found ? detail->found : "",
+                                 found ? "'" : "",
+                                 expected ? ", expected " : "",
+                                 expected ? detail->expected : "",
                                  ": ",
                                  xenpv_error_text(detail->error)};
 

@@ -135,6 +135,8 @@ TABLE
 run -v --mock-disk source.img --mock-backend grants=60 blk verify vbd/xvda --queues 4 --ring-order 4
 holds "what was asked for is given up where pages are lacking" [ "$status" = 0 ]
 says "what was asked for is given up: it is told" "too few pages can be shared; trying with half"
+says "what was asked for is given up: and why" \
+    "device/vbd/51712: sharing memory with the peer: no grant reference is free$"
 expect "too few pages for anything" 4 \
     "vbd/51712: .*no grant reference is free; all programs together may share 19 pages: '--mock-backend grants=N' allows more" \
     --mock-disk source.img --mock-backend grants=19 blk verify vbd/xvda
