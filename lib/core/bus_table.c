@@ -33,8 +33,9 @@ static const uint8_t frontend[XENPV_BUS_PHASES][STATES] = {
 
 /*
  * A backend offers itself to whatever frontend there is, and begins anew whenever the frontend goes
- * back to 1 after both were closed. A frontend that restarts at 1 without closing is waited for:
- * its next owner leads the connection down.
+ * back to 1 after both were closed, or is on its way to a connection already: its 1 may have gone by
+ * unseen. A frontend that restarts at 1 without closing is waited for: its next owner leads the
+ * connection down.
  */
 static const uint8_t backend[XENPV_BUS_PHASES][STATES] = {
     /* the frontend is  none    1 Initialising 2 InitWait 3 Initialised 4 Connected 5 Closing 6 Closed 7 Reconf. 8 Reconf.ed junk */
@@ -42,7 +43,7 @@ static const uint8_t backend[XENPV_BUS_PHASES][STATES] = {
     [XENPV_BUS_PUBLISHED] = {LOST,   WAIT,    WAIT,    CONNECT, CONNECT, CLOSE,   CLOSED,  WAIT,    WAIT,    WAIT},
     [XENPV_BUS_CONNECTED] = {LOST,   WAIT,    WAIT,    WAIT,    WAIT,    CLOSE,   CLOSED,  WAIT,    WAIT,    WAIT},
     [XENPV_BUS_CLOSING] =   {CLOSED, CLOSED,  WAIT,    WAIT,    WAIT,    WAIT,    CLOSED,  WAIT,    WAIT,    WAIT},
-    [XENPV_BUS_CLOSED] =    {END,    PUBLISH, WAIT,    WAIT,    WAIT,    WAIT,    REST,    WAIT,    WAIT,    WAIT},
+    [XENPV_BUS_CLOSED] =    {END,    PUBLISH, WAIT,    PUBLISH, PUBLISH, WAIT,    REST,    WAIT,    WAIT,    WAIT},
 };
 
 /* clang-format on */
