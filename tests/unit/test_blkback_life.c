@@ -441,8 +441,8 @@ static void test_many_frontends(void **state)
     back_down(&rig);
 }
 
-/* blkif.h: a frontend may go on to 3 without waiting for 2. So it may when it comes again, and its 1
- * may be gone by the time the backend looks. */
+/* blkif.h: a frontend may go on to 3 without waiting for 2. So it may when it comes again, and its
+ * 1 may be gone by the time the backend looks. */
 static void test_comes_again_unseen(void **state)
 {
     static const char *const states[] = {"3", "4"};

@@ -506,7 +506,7 @@ static void test_half_a_ring(void **state)
     back_down(&rig);
 }
 
-/* With ring-page-order 0 the page may be named ring-ref, too; then that is what is complained of. */
+/* With ring-page-order 0 the page may be named ring-ref, too; then that is complained of. */
 static void test_disputed_name(void **state)
 {
     static const struct lie lies[] = {
