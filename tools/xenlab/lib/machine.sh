@@ -17,14 +17,15 @@ disk_options=()
 # libxl runs it from this path, too, and ends it when it finds no keymaps.
 qdisk_program=/usr/libexec/xen-qemu-system-i386
 
-# add_disk INDEX IMAGE MODE: one NVMe namespace per image, of one controller.
+# add_disk INDEX IMAGE MODE: one NVMe namespace per image, of one controller. A flush there is none of this
+# machine's: what the image must survive is the end of the lab.
 add_disk() {
     local read_only=off
 
     [[ $3 == w ]] || read_only=on
     ((${#disk_options[@]})) || disk_options=(-device "nvme,id=nvme0,serial=xenlab")
     disk_options+=(
-        -blockdev "driver=raw,node-name=disk$1,read-only=$read_only,discard=unmap,file.driver=file,file.filename=${2//,/,,}"
+        -blockdev "driver=raw,node-name=disk$1,read-only=$read_only,discard=unmap,cache.no-flush=on,file.driver=file,file.filename=${2//,/,,}"
         -device "nvme-ns,bus=nvme0,drive=disk$1,nsid=$(($1 + 1))"
     )
 }
@@ -91,7 +92,7 @@ start_qemu() {
     (
         cd "$run_dir" || exit
         exec setsid setpriv --pdeathsig KILL qemu-system-x86_64 \
-            -machine pc -accel tcg,thread=multi -cpu "$qemu_cpu" -smp $((dom0_cpus > 2 ? dom0_cpus : 2)) -m $((dom0_mb + guests_mb)) \
+            -machine pc -accel tcg,thread=multi -cpu "$qemu_cpu" -smp "$processors" -m $((dom0_mb + guests_mb)) \
             -nodefaults -no-user-config -display none -monitor none -no-reboot \
             -chardev "file,id=log,path=${log//,/,,},append=on" -serial chardev:log \
             -device virtio-serial-pci \

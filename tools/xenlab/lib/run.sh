@@ -44,6 +44,8 @@ status: CMD's own, or
     126, 127  CMD cannot be run, is not there
 
 The log (console of Xen, dom0 and QEMU) is $XENLAB_LOG, or a file in $XENLAB_CACHE/logs.
+The machine has $XENLAB_PROCESSORS processors, else 2, or as many as dom0. Where machines share this one,
+1 is much faster than 2: processors of one machine that do not run at once wait for each other.
 
 examples:
     xenlab run -- xl info
@@ -199,6 +201,11 @@ find_xenpv() {
     fi
 }
 
+count_processors() {
+    processors=${XENLAB_PROCESSORS:-$((dom0_cpus > 2 ? dom0_cpus : 2))}
+    [[ $processors =~ ^[1-9][0-9]?$ ]] || fail "\$XENLAB_PROCESSORS is 1 to 99, not $processors"
+}
+
 open_log() {
     local old
 
@@ -285,6 +292,7 @@ run_machine() {
     check_copies
     find_programs
     find_xenpv
+    count_processors
     ensure_base
     [[ $backend != qdisk ]] || require_installed "${qdisk_packages[@]}"
     open_log
