@@ -94,14 +94,16 @@ static struct xs_handle *open_store(void)
 }
 
 /* The agent's "ready" node announces one ring; whoever removes it owns that ring, so a ring of a
- * session that is over is never taken for a new one. Callers serialise themselves (flock). */
-static bool claim_ring(struct xs_handle *xs, const char *ready)
+ * session that is over is never taken for a new one. Callers serialise themselves (flock). Its value
+ * is the domain in which the ring was made: a guest that was restored meanwhile has another. */
+static bool claim_ring(struct xs_handle *xs, unsigned domid, const char *ready)
 {
     unsigned length;
     char *value = xs_read(xs, XBT_NULL, ready, &length);
+    bool own = value != NULL && strtoul(value, NULL, 10) == domid;
 
     free(value);
-    return value != NULL && xs_rm(xs, XBT_NULL, ready);
+    return own && xs_rm(xs, XBT_NULL, ready);
 }
 
 static bool wait_for_ring(struct xs_handle *xs, unsigned domid, const char *ready, int64_t deadline)
@@ -110,7 +112,7 @@ static bool wait_for_ring(struct xs_handle *xs, unsigned domid, const char *read
 
     if (!xs_watch(xs, ready, "ready") || !xs_watch(xs, "@releaseDomain", "gone"))
         die("xenstore watch: %s", strerror(errno));
-    while (!claim_ring(xs, ready)) {
+    while (!claim_ring(xs, domid, ready)) {
         char **event;
 
         if (!xs_is_domain_introduced(xs, domid))
@@ -145,14 +147,19 @@ static struct link *open_vchan_client(const char *domain, int64_t deadline)
 
 static struct link *open_vchan_server(void)
 {
-    struct libxenvchan *vchan =
-        libxenvchan_server_init(NULL, 0, VCHAN_DIR, VCHAN_BUFFER, VCHAN_BUFFER);
     struct xs_handle *xs = open_store();
+    unsigned length;
+    char *domid = xs_read(xs, XBT_NULL, "domid", &length);
+    struct libxenvchan *vchan;
 
+    if (domid == NULL)
+        die("xenstore read domid: %s", strerror(errno));
+    vchan = libxenvchan_server_init(NULL, 0, VCHAN_DIR, VCHAN_BUFFER, VCHAN_BUFFER);
     if (vchan == NULL)
         die("cannot offer a vchan to dom0: %s", strerror(errno));
-    if (!xs_write(xs, XBT_NULL, VCHAN_DIR "/ready", "1", 1))
+    if (!xs_write(xs, XBT_NULL, VCHAN_DIR "/ready", domid, length))
         die("xenstore write " VCHAN_DIR "/ready: %s", strerror(errno));
+    free(domid);
     xs_close(xs);
     return link_new(-1, vchan);
 }
