@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The machine's end: runs one command after another for the client, until the client is gone.
- * In dom0 that is the end of the machine; in a guest the next client is awaited.
+ * In dom0 that is the end of the machine; in a guest the next client is awaited. On SIGUSR1 it does
+ * nothing any more: the guest was restored, and all that was shared is another domain's.
  */
 #include "pump.h"
 #include "util.h"
@@ -151,18 +152,20 @@ static void finish(struct pump *p, int status)
     pump_move(p);
 }
 
-static void reap(struct pump *p, int child_fd)
+static void on_signal(struct pump *p, int signal_fd)
 {
-    struct signalfd_siginfo ignored;
+    struct signalfd_siginfo signal;
     int status;
 
-    if (read(child_fd, &ignored, sizeof(ignored)) < 0)
+    if (read(signal_fd, &signal, sizeof(signal)) < 0)
         return;
+    while (signal.ssi_signo == SIGUSR1)
+        pause();
     if (command > 0 && waitpid(command, &status, WNOHANG) == command)
         finish(p, status);
 }
 
-static void serve(const char *name, int child_fd)
+static void serve(const char *name, int signal_fd)
 {
     struct pump p = {.on_frame = on_frame};
 
@@ -171,8 +174,8 @@ static void serve(const char *name, int child_fd)
     p.link = link_open(name, INT64_MAX);
     frame_append(&p.out, FRAME_HELLO, 0, NULL, 0);
     pump_move(&p);
-    while (pump_turn(&p, child_fd, -1))
-        reap(&p, child_fd);
+    while (pump_turn(&p, signal_fd, -1))
+        on_signal(&p, signal_fd);
     if (command > 0) {
         kill(-command, SIGKILL);
         waitpid(command, NULL, 0);
@@ -189,20 +192,21 @@ static void serve(const char *name, int child_fd)
 
 int main(int argc, char **argv)
 {
-    sigset_t child;
-    int child_fd;
+    sigset_t signals;
+    int signal_fd;
 
     if (argc != 2)
         die("usage: lab-agent LINK");
     signal(SIGPIPE, SIG_IGN);
-    sigemptyset(&child);
-    sigaddset(&child, SIGCHLD);
-    sigprocmask(SIG_BLOCK, &child, NULL);
-    child_fd = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (child_fd < 0)
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGCHLD);
+    sigaddset(&signals, SIGUSR1);
+    sigprocmask(SIG_BLOCK, &signals, NULL);
+    signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (signal_fd < 0)
         die("signalfd: %s", strerror(errno));
     do
-        serve(argv[1], child_fd);
-    while (strcmp(argv[1], "vchan-server") == 0);
+        serve(argv[1], signal_fd);
+    while (strncmp(argv[1], "vchan-server:", 13) == 0);
     return 0;
 }

@@ -95,7 +95,7 @@ static struct xs_handle *open_store(void)
 
 /* The agent's "ready" node announces one ring; whoever removes it owns that ring, so a ring of a
  * session that is over is never taken for a new one. Callers serialise themselves (flock). Its value
- * is the domain in which the ring was made: a guest that was restored meanwhile has another. */
+ * is the domain for which the agent was started: a guest that was restored meanwhile has another. */
 static bool claim_ring(struct xs_handle *xs, unsigned domid, const char *ready)
 {
     unsigned length;
@@ -145,21 +145,16 @@ static struct link *open_vchan_client(const char *domain, int64_t deadline)
     return link_new(-1, vchan);
 }
 
-static struct link *open_vchan_server(void)
+static struct link *open_vchan_server(const char *domid)
 {
+    struct libxenvchan *vchan =
+        libxenvchan_server_init(NULL, 0, VCHAN_DIR, VCHAN_BUFFER, VCHAN_BUFFER);
     struct xs_handle *xs = open_store();
-    unsigned length;
-    char *domid = xs_read(xs, XBT_NULL, "domid", &length);
-    struct libxenvchan *vchan;
 
-    if (domid == NULL)
-        die("xenstore read domid: %s", strerror(errno));
-    vchan = libxenvchan_server_init(NULL, 0, VCHAN_DIR, VCHAN_BUFFER, VCHAN_BUFFER);
     if (vchan == NULL)
         die("cannot offer a vchan to dom0: %s", strerror(errno));
-    if (!xs_write(xs, XBT_NULL, VCHAN_DIR "/ready", domid, length))
+    if (!xs_write(xs, XBT_NULL, VCHAN_DIR "/ready", domid, (unsigned)strlen(domid)))
         die("xenstore write " VCHAN_DIR "/ready: %s", strerror(errno));
-    free(domid);
     xs_close(xs);
     return link_new(-1, vchan);
 }
@@ -181,8 +176,8 @@ struct link *link_open(const char *name, int64_t deadline)
         return open_device(rest, deadline);
     if ((rest = after(name, "vchan:")) != NULL)
         return open_vchan_client(rest, deadline);
-    if (strcmp(name, "vchan-server") == 0)
-        return open_vchan_server();
+    if ((rest = after(name, "vchan-server:")) != NULL)
+        return open_vchan_server(rest);
     die("not a link: %s", name);
 }
 

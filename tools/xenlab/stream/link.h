@@ -5,7 +5,7 @@
  *     unix:PATH      a socket that QEMU listens on
  *     dev:PATH       a virtio-serial port
  *     vchan:DOMID    dom0: the agent in that guest
- *     vchan-server   domU: wait for dom0
+ *     vchan-server:DOMID   domU, while that is its number: wait for dom0
  */
 #ifndef XENLAB_LINK_H
 #define XENLAB_LINK_H
