@@ -37,7 +37,10 @@ done
 hammer_verifies 51712 "in a guest nothing is lost when the driver is unbound and bound, $turns times"
 
 # ---- checkpointed, and saved and restored twice in a row ------------------------------------------
+# The lab's agent is to be at rest: Linux 6.1 has a BUG where a process closes, after a restore, an event
+# channel that it had before.
 save() { # OPTION...
+    await 30 xenstore-exists "/local/domain/$(xl domid load)/data/xenlab/ready" || not_ok "the agent" "it is not ready"
     timeout 120 xl save "$@" load /tmp/saved >/tmp/out 2>&1 || not_ok "xl save $*" "$(cat /tmp/out)"
 }
 
@@ -58,7 +61,7 @@ hammer_verifies 51712 "seed_O8 nothing is lost when the guest is saved and resto
 restored
 hammer_ends 51712 "seed_O8 nor a third time:"
 # It must not end: Linux 6.1 would not survive it.
-same "no kernel complains" "$(grep -cE 'BUG|Oops' /var/log/xen/console/guest-load.log)" 0
+same "no kernel complains" "$(grep -E -A 12 'BUG|Oops' /var/log/xen/console/guest-load.log)" ""
 lab-guest stop load
 
 # ---- a driver domain ------------------------------------------------------------------------------
