@@ -17,15 +17,14 @@ disk_options=()
 # libxl runs it from this path, too, and ends it when it finds no keymaps.
 qdisk_program=/usr/libexec/xen-qemu-system-i386
 
-# add_disk INDEX IMAGE MODE: one NVMe namespace per image, of one controller. A flush there is none of this
-# machine's: what the image must survive is the end of the lab.
+# add_disk INDEX IMAGE MODE: one NVMe namespace per image, of one controller.
 add_disk() {
     local read_only=off
 
     [[ $3 == w ]] || read_only=on
     ((${#disk_options[@]})) || disk_options=(-device "nvme,id=nvme0,serial=xenlab")
     disk_options+=(
-        -blockdev "driver=raw,node-name=disk$1,read-only=$read_only,discard=unmap,cache.no-flush=on,file.driver=file,file.filename=${2//,/,,}"
+        -blockdev "driver=raw,node-name=disk$1,read-only=$read_only,discard=unmap,file.driver=file,file.filename=${2//,/,,}"
         -device "nvme-ns,bus=nvme0,drive=disk$1,nsid=$(($1 + 1))"
     )
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The machine's end: runs one command after another for the client, until the client is gone.
- * In dom0 that is the end of the machine; in a guest the next client is awaited. On SIGUSR1 it does
- * nothing any more: the guest was restored, and all that was shared is another domain's.
+ * In dom0 that is the end of the machine; in a guest the next client is awaited.
  */
 #include "pump.h"
 #include "util.h"
@@ -152,20 +151,18 @@ static void finish(struct pump *p, int status)
     pump_move(p);
 }
 
-static void on_signal(struct pump *p, int signal_fd)
+static void reap(struct pump *p, int child_fd)
 {
-    struct signalfd_siginfo signal;
+    struct signalfd_siginfo ignored;
     int status;
 
-    if (read(signal_fd, &signal, sizeof(signal)) < 0)
+    if (read(child_fd, &ignored, sizeof(ignored)) < 0)
         return;
-    while (signal.ssi_signo == SIGUSR1)
-        pause();
     if (command > 0 && waitpid(command, &status, WNOHANG) == command)
         finish(p, status);
 }
 
-static void serve(const char *name, int signal_fd)
+static void serve(const char *name, int child_fd)
 {
     struct pump p = {.on_frame = on_frame};
 
@@ -174,8 +171,8 @@ static void serve(const char *name, int signal_fd)
     p.link = link_open(name, INT64_MAX);
     frame_append(&p.out, FRAME_HELLO, 0, NULL, 0);
     pump_move(&p);
-    while (pump_turn(&p, signal_fd, -1))
-        on_signal(&p, signal_fd);
+    while (pump_turn(&p, child_fd, -1))
+        reap(&p, child_fd);
     if (command > 0) {
         kill(-command, SIGKILL);
         waitpid(command, NULL, 0);
@@ -192,21 +189,20 @@ static void serve(const char *name, int signal_fd)
 
 int main(int argc, char **argv)
 {
-    sigset_t signals;
-    int signal_fd;
+    sigset_t child;
+    int child_fd;
 
     if (argc != 2)
         die("usage: lab-agent LINK");
     signal(SIGPIPE, SIG_IGN);
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGCHLD);
-    sigaddset(&signals, SIGUSR1);
-    sigprocmask(SIG_BLOCK, &signals, NULL);
-    signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (signal_fd < 0)
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &child, NULL);
+    child_fd = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (child_fd < 0)
         die("signalfd: %s", strerror(errno));
     do
-        serve(argv[1], signal_fd);
-    while (strncmp(argv[1], "vchan-server:", 13) == 0);
+        serve(argv[1], child_fd);
+    while (link_is_server(argv[1]));
     return 0;
 }

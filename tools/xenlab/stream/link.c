@@ -16,6 +16,7 @@
 
 /* Below the guest's own data/ directory: the guest needs no device node for it. */
 #define VCHAN_DIR "data/xenlab"
+#define SERVER    "vchan-server:"
 
 enum { VCHAN_BUFFER = 128 << 10, RETRY_US = 20000 };
 
@@ -166,6 +167,11 @@ static const char *after(const char *name, const char *prefix)
     return strncmp(name, prefix, n) == 0 ? name + n : NULL;
 }
 
+bool link_is_server(const char *name)
+{
+    return after(name, SERVER) != NULL;
+}
+
 struct link *link_open(const char *name, int64_t deadline)
 {
     const char *rest;
@@ -176,7 +182,7 @@ struct link *link_open(const char *name, int64_t deadline)
         return open_device(rest, deadline);
     if ((rest = after(name, "vchan:")) != NULL)
         return open_vchan_client(rest, deadline);
-    if ((rest = after(name, "vchan-server:")) != NULL)
+    if ((rest = after(name, SERVER)) != NULL)
         return open_vchan_server(rest);
     die("not a link: %s", name);
 }

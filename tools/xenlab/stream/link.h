@@ -5,7 +5,8 @@
  *     unix:PATH      a socket that QEMU listens on
  *     dev:PATH       a virtio-serial port
  *     vchan:DOMID    dom0: the agent in that guest
- *     vchan-server:DOMID   domU, while that is its number: wait for dom0
+ *     vchan-server:DOMID
+ *                    domU, as long as that is its number: wait for dom0
  */
 #ifndef XENLAB_LINK_H
 #define XENLAB_LINK_H
@@ -21,6 +22,8 @@ struct link;
 /* Open a link, waiting for the other end to exist until the deadline (now_ms() clock). Returns NULL
  * when it does not by then; dies on any other failure. */
 struct link *link_open(const char *name, int64_t deadline);
+/* Others may be opened by the same name, one after the other. */
+bool link_is_server(const char *name);
 void link_close(struct link *l);
 
 /* Bytes moved, 0 when none can be now, -1 when the other end is gone. */
