@@ -40,6 +40,7 @@
 
 #include <xenpv/abi/blkif.h>
 #include <xenpv/bus.h>
+#include <xenpv/queue.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -204,17 +205,6 @@ struct xenpv_blk_info {
 };
 void xenpv_blk_info(const struct xenpv_blk *blk, struct xenpv_blk_info *info);
 
-/* One feature: what the backend offered and what became of it. */
-struct xenpv_negotiation {
-    const char *key;              /* the backend's key */
-    enum xenpv_key_status status; /* how it was found; UNREAD: not published before state 4 */
-    const char *offered;          /* as found; "" when absent */
-    const char *asked; /* what the frontend's directory asked for when it was read, before
-                                     we wrote anything; "" where it said nothing of it */
-    uint64_t chosen;   /* what this library uses; 0: not used */
-    const char *why;   /* why not more; "" when all that is offered is used */
-};
-
 #define XENPV_BLK_NEGOTIATIONS 11u
 /*
  * Fills `out` and returns XENPV_BLK_NEGOTIATIONS. Control thread; the texts live as long as the
@@ -231,23 +221,15 @@ uint32_t xenpv_blk_negotiation(const struct xenpv_blk *blk,
  */
 struct xenpv_blkq *xenpv_blk_queue(struct xenpv_blk *blk, uint32_t number);
 
-struct xenpv_iov {
-    void *base;
-    size_t length; /* bytes */
-};
-
-/* An operation that has ended. */
-struct xenpv_completion {
-    void *user;     /* as given when it was queued */
-    int32_t status; /* 0; XENPV_EIO: the backend failed it; XENPV_ENOTSUP: it does not know it,
-                       and the feature is not used any more;
-                       XENPV_EPEER, XENPV_EBROKEN, XENPV_ESTALE, XENPV_ETIMEDOUT: the connection
-                       went first, and a write may or may not have reached the disk;
-                       XENPV_ERANGE, XENPV_EROFS, XENPV_EINVAL: the disk has shrunk, or what came
-                       back is read-only, or has larger sectors; XENPV_EBUSY, only with
-                       config.own_memory: the backend still reaches the operation's memory, which
-                       must not be used again while this device lives */
-};
+/*
+ * How an operation ended, struct xenpv_completion.status: 0; XENPV_EIO: the backend failed it;
+ * XENPV_ENOTSUP: it does not know it, and the feature is not used any more;
+ * XENPV_EPEER, XENPV_EBROKEN, XENPV_ESTALE, XENPV_ETIMEDOUT: the connection went first, and a write
+ * may or may not have reached the disk; XENPV_ERANGE, XENPV_EROFS, XENPV_EINVAL: the disk has
+ * shrunk, or what came back is read-only, or has larger sectors; XENPV_EBUSY, only with
+ * config.own_memory: the backend still reaches the operation's memory, which must not be used again
+ * while this device lives.
+ */
 
 /*
  * Queue an operation. The vector and the memory it names stay the caller's, unchanged, until its

@@ -45,6 +45,17 @@ struct xenpv_key_value {
     uint32_t length; /* ... how much of it was found; JUNK when it is longer */
 };
 
+/* One feature: what the backend offered and what became of it. */
+struct xenpv_negotiation {
+    const char *key;              /* the backend's key */
+    enum xenpv_key_status status; /* how it was found; UNREAD: not published before state 4 */
+    const char *offered;          /* as found; "" when absent */
+    const char *asked; /* what the frontend's directory asked for when it was read, before
+                                     we wrote anything; "" where it said nothing of it */
+    uint64_t chosen;   /* what this library uses; 0: not used */
+    const char *why;   /* why not more; "" when all that is offered is used */
+};
+
 /*
  * Judges `length` bytes found for a key. A NUMBER is 1 to 20 decimal digits and nothing else: no
  * sign, blank or prefix. A LONG's bytes are value->bytes, of which no more than value->capacity are

@@ -1,42 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* The block frontend: what the bus, and the program's control thread, ask of it. */
 #include "blk_device.h"
+#include "key_name.h"
 
 /* ---- what the bus calls ---------------------------------------------------------------------- */
 
 /* Connections whose pages may be lost to a backend before it is not awaited any more. */
 #define ABANDONED_CONNECTIONS 8u
-
-#define NAME  24u
-#define ALONE UINT32_MAX /* for a number that is left away */
-
-static uint32_t add_text(char name[NAME], uint32_t at, const char *text)
-{
-    while (*text && at < NAME - 1)
-        name[at++] = *text++;
-    name[at] = '\0';
-    return at;
-}
-
-static uint32_t add_number(char name[NAME], uint32_t at, uint32_t number)
-{
-    char digits[21];
-
-    xenpv_format_number(number, digits);
-    return number == ALONE ? at : add_text(name, at, digits);
-}
-
-/* "queue-12/ring-ref3" */
-static void key_name(char name[NAME], uint32_t queue, const char *key, uint32_t page)
-{
-    uint32_t at = 0;
-
-    if (queue != ALONE) {
-        at = add_number(name, add_text(name, 0, "queue-"), queue);
-        at = add_text(name, at, *key ? "/" : "");
-    }
-    add_number(name, add_text(name, at, key), page);
-}
 
 /* Everything that we, or an owner before us, may have written into the frontend's directory. */
 static void on_clean(void *owner)
@@ -46,16 +16,16 @@ static void on_clean(void *owner)
         "num-ring-pages", "multi-queue-num-queues", "feature-persistent",
     };
     struct xenpv_blk *blk = owner;
-    char name[NAME];
+    char name[KEY_NAME];
 
     for (uint32_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
         xenpv_bus_remove(&blk->bus, keys[i]);
     for (uint32_t i = 0; i < 1u << blk->config.ring_order; i++) {
-        key_name(name, ALONE, "ring-ref", i);
+        key_name(name, KEY_ALONE, "ring-ref", i);
         xenpv_bus_remove(&blk->bus, name);
     }
     for (uint32_t i = 0; i < blk->config.queues; i++) {
-        key_name(name, i, "", ALONE);
+        key_name(name, i, "", KEY_ALONE);
         xenpv_bus_remove(&blk->bus, name);
     }
 }
@@ -74,14 +44,14 @@ static uint32_t bus_room(const struct xenpv_blk_config *config)
 static int put_queue(struct xenpv_blk *blk, const struct xenpv_blkq *q, uint32_t queue)
 {
     uint32_t order = blk_ring_order(blk);
-    char name[NAME];
+    char name[KEY_NAME];
     int error = XENPV_OK;
 
     for (uint32_t page = 0; page < 1u << order && error == XENPV_OK; page++) {
-        key_name(name, queue, "ring-ref", order ? page : ALONE);
+        key_name(name, queue, "ring-ref", order ? page : KEY_ALONE);
         error = xenpv_bus_put_number(&blk->bus, name, arena_ref(&q->arena, page));
     }
-    key_name(name, queue, "event-channel", ALONE);
+    key_name(name, queue, "event-channel", KEY_ALONE);
     return error ? error : xenpv_bus_put_number(&blk->bus, name, q->event_port);
 }
 
@@ -122,7 +92,7 @@ static uint32_t choose_queues(struct xenpv_blk *blk)
     uint32_t most = blk_queues(blk);
 
     blk->queues = 0;
-    while (blk->queues < most && blkq_is_free(&blk->queue[blk->queues]))
+    while (blk->queues < most && gate_is_free(&blk->queue[blk->queues].gate))
         blk->queues++;
     return blk->queues;
 }
@@ -148,7 +118,7 @@ static int on_publish(void *owner)
     for (uint32_t i = 0; i < queues && error == XENPV_OK; i++) {
         error = blkq_share(&blk->queue[i], blk_ring_order(blk), blk->bus.peer_domid);
         if (error == XENPV_OK)
-            error = put_queue(blk, &blk->queue[i], queues > 1 ? i : ALONE);
+            error = put_queue(blk, &blk->queue[i], queues > 1 ? i : KEY_ALONE);
     }
     return error ? error
                  : xenpv_bus_put_text(&blk->bus, "protocol", xenpv_abi_name(blk->config.abi));
@@ -178,15 +148,15 @@ static int on_answer(void *owner)
 
 static bool on_quiesce(void *owner, enum xenpv_quiesce how)
 {
-    static const enum blk_stop stops[] = {[XENPV_QUIESCE_HOLD] = BLK_HOLD,
-                                          [XENPV_QUIESCE_DRAIN] = BLK_DRAIN,
-                                          [XENPV_QUIESCE_HALT] = BLK_HALT};
+    static const enum gate_stop stops[] = {[XENPV_QUIESCE_HOLD] = GATE_HOLD,
+                                           [XENPV_QUIESCE_DRAIN] = GATE_DRAIN,
+                                           [XENPV_QUIESCE_HALT] = GATE_HALT};
     struct xenpv_blk *blk = owner;
     int reason = blk->bus.detail.error ? blk->bus.detail.error : XENPV_EPEER;
     bool stopped = true;
 
     for (uint32_t i = 0; i < blk->config.queues; i++)
-        stopped &= blkq_stop(&blk->queue[i], stops[how], reason);
+        stopped &= gate_close(&blk->queue[i].gate, stops[how], reason);
     return stopped;
 }
 
@@ -330,12 +300,12 @@ int xenpv_blk_connect(struct xenpv_blk *blk, uint64_t now)
     if (!port->grant || !port->event)
         return XENPV_ENOTSUP;
     for (uint32_t i = 0; i < blk->config.queues; i++) {
-        if (!blkq_is(&blk->queue[i], BLK_PARKED))
+        if (!gate_is(&blk->queue[i].gate, GATE_PARKED))
             return XENPV_EBUSY;
     }
     error = xenpv_bus_start(&blk->bus, XENPV_GOAL_CONNECT, now);
     for (uint32_t i = 0; i < blk->config.queues && error == XENPV_OK; i++)
-        xenpv_store(&blk->queue[i].broken, 0);
+        xenpv_store(&blk->queue[i].gate.broken, 0);
     return error;
 }
 
@@ -359,19 +329,19 @@ static void fail_if_broken(struct xenpv_blk *blk, uint32_t queue)
     struct xenpv_blkq *q = &blk->queue[queue];
     char number[21];
 
-    if (xenpv_load_acquire(&q->broken) == 0 || blk->bus.phase == XENPV_BUS_DONE)
+    if (xenpv_load_acquire(&q->gate.broken) == 0 || blk->bus.phase == XENPV_BUS_DONE)
         return;
     struct xenpv_detail detail = {.error = XENPV_EBROKEN,
-                                  .check = q->violation.check,
+                                  .check = q->gate.violation.check,
                                   .queue = queue,
-                                  .index = q->violation.index,
-                                  .value = q->violation.value,
+                                  .index = q->gate.violation.index,
+                                  .value = q->gate.violation.value,
                                   .step = "taking a response from the ring",
-                                  .expected = xenpv_check_text(q->violation.check)};
-    uint32_t length = xenpv_format_number(q->violation.value, number);
+                                  .expected = xenpv_check_text(q->gate.violation.check)};
+    uint32_t length = xenpv_format_number(q->gate.violation.value, number);
     xenpv_printable(detail.found, sizeof(detail.found), number, length);
     xenpv_bus_fail(&blk->bus, &detail);
-    xenpv_store(&q->broken, 0);
+    xenpv_store(&q->gate.broken, 0);
 }
 
 /* A backend that returned may take fewer queues than before: the others end. */
@@ -381,7 +351,7 @@ static void open_queues(struct xenpv_blk *blk)
         if (i < blk->info.queues)
             blkq_open(&blk->queue[i]);
         else
-            blkq_stop(&blk->queue[i], BLK_HALT, XENPV_EPEER);
+            gate_close(&blk->queue[i].gate, GATE_HALT, XENPV_EPEER);
     }
 }
 

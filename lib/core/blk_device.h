@@ -19,6 +19,7 @@
 #include <xenpv/ring.h>
 
 #include "arena.h"
+#include "gate.h"
 #include "inline.h"
 
 #define BLK_QUEUES_MAX     64u
@@ -121,18 +122,6 @@ struct blk_own {
 
 /* ---- a queue --------------------------------------------------------------------------------- */
 
-/* What control asks of a queue, from weak to strong. */
-enum blk_stop { BLK_RUN, BLK_HOLD, BLK_DRAIN, BLK_HALT };
-
-/* What the queue has answered; but for OPEN it touches nothing that is shared with the backend. */
-enum blk_parked { BLK_OPEN, BLK_HELD, BLK_PARKED };
-
-/* A violation of the protocol, recorded by the queue and read by control once `broken` is set. */
-struct blk_violation {
-    uint32_t check, index;
-    uint64_t value;
-};
-
 /*
  * The disk as a queue needs to know it. Control may change it while the queue runs: it writes one
  * of two copies, word by word, and then counts `version` up, whose last bit says which is good.
@@ -155,15 +144,11 @@ struct blk_properties {
 
 struct xenpv_blkq {
     /* Between the queue's thread and control, each word atomic. */
-    uint32_t stop;    /* enum blk_stop: control asks */
-    uint32_t parked;  /* enum blk_parked: the queue has acknowledged; control opens */
-    uint32_t broken;  /* the queue has met a violation */
+    struct gate gate;
     uint32_t refused; /* enum xenpv_blk_feature: the backend does not know them after all */
     uint32_t settled; /* control: no memory of the caller's is granted any more */
     uint32_t version;
     struct blk_properties told[2];
-    struct blk_violation violation; /* while `broken` */
-    int32_t reason;                 /* with BLK_HALT: what operations end with */
 
     /* Set up by control while the queue is not open. */
     const struct xenpv_port *port;
@@ -204,11 +189,6 @@ struct xenpv_blkq {
     struct blk_list waiting, discards, done; /* waiting, discards: not sent in full */
     uint16_t writing[BLK_BLOCKS]; /* how many accepted writes and discards touch such a block */
 };
-
-static inline bool blkq_is(const struct xenpv_blkq *q, enum blk_parked state)
-{
-    return xenpv_load_acquire(&q->parked) == (uint32_t)state;
-}
 
 /* ---- lists: blkq.c --------------------------------------------------------------------------- */
 
@@ -285,9 +265,6 @@ size_t blkq_memory(const struct xenpv_blk_config *config);
 void blkq_init(struct xenpv_blkq *q, const struct xenpv_blk_config *config, uint32_t number,
                void *memory);
 
-/* It is parked, or held for a new connection: nobody is still to be told of the end of the last. */
-bool blkq_is_free(const struct xenpv_blkq *q);
-
 /* Shares a ring of 2^order pages and the rest, and makes the event channel; after an error
  * blkq_release is called. */
 int blkq_share(struct xenpv_blkq *q, uint32_t order, uint16_t backend_id);
@@ -297,9 +274,6 @@ void blkq_tell(struct xenpv_blkq *q, const struct blk_properties *properties);
 
 /* Opens the queue for its thread. */
 void blkq_open(struct xenpv_blkq *q);
-
-/* Asks the queue to stop; true once it touches nothing that is shared any more. */
-bool blkq_stop(struct xenpv_blkq *q, enum blk_stop how, int reason);
 
 /* Ends the grants and the channel. 0 or XENPV_EBUSY. `keep`: a connection is to follow, and the
  * caller's pages are carried over to it. */

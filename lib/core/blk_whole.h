@@ -17,7 +17,7 @@ ALWAYS_INLINE bool blk_whole_may(const struct xenpv_blkq *q, uint64_t offset, si
 {
     return bytes - 1 < q->whole_now && ((offset | bytes) & (q->p.unit - 1)) == 0 &&
            offset <= q->bytes - bytes && q->unused && q->free_slot && q->pool.available &&
-           xenpv_load(&q->stop) == BLK_RUN;
+           xenpv_load(&q->gate.stop) == GATE_RUN;
 }
 
 /* No older write or discard may touch the same sectors: it counts itself among them. */

@@ -80,10 +80,10 @@ static void fail_list(struct xenpv_blkq *q, struct blk_list *list, int error)
     }
 }
 
-static void acknowledge(struct xenpv_blkq *q, enum blk_parked state)
+static void acknowledge(struct xenpv_blkq *q, enum gate_state state)
 {
     q->whole_now = 0;
-    xenpv_store_release(&q->parked, (uint32_t)state);
+    gate_acknowledge(&q->gate, state);
 }
 
 /* Memory of the caller's is still granted: control ends that first, and says so. */
@@ -97,22 +97,21 @@ static void halt(struct xenpv_blkq *q, int error)
 {
     if (!q->why)
         q->why = error;
-    if (blkq_is(q, BLK_OPEN)) {
+    if (gate_is(&q->gate, GATE_OPEN)) {
         leave_ring(q);
-        acknowledge(q, BLK_HELD);
+        acknowledge(q, GATE_HELD);
     }
     if (unsettled(q))
         return;
     fail_list(q, &q->waiting, q->why);
     fail_list(q, &q->discards, q->why);
     q->why = 0;
-    acknowledge(q, BLK_PARKED);
+    acknowledge(q, GATE_PARKED);
 }
 
 static void violated(struct xenpv_blkq *q, uint32_t check, uint32_t index, uint64_t value)
 {
-    q->violation = (struct blk_violation){check, index, value};
-    xenpv_store_release(&q->broken, 1);
+    gate_violated(&q->gate, check, index, value);
     halt(q, XENPV_EBROKEN);
 }
 
@@ -203,15 +202,16 @@ static bool usable(const struct xenpv_blkq *q)
 {
     const struct xenpv_port *port = q->port;
 
-    return blkq_is(q, BLK_OPEN) && (!q->own || port->sys->generation(port->ctx) == q->generation);
+    return gate_is(&q->gate, GATE_OPEN) &&
+           (!q->own || port->sys->generation(port->ctx) == q->generation);
 }
 
 void xenpv_blkq_submit(struct xenpv_blkq *q)
 {
     if (!usable(q))
         return;
-    uint32_t stop = xenpv_load(&q->stop);
-    if (stop == BLK_RUN || stop == BLK_DRAIN) {
+    uint32_t stop = xenpv_load(&q->gate.stop);
+    if (stop == GATE_RUN || stop == GATE_DRAIN) {
         blkq_catch_up(q);
         send(q);
     }
@@ -335,47 +335,47 @@ static void receive_all(struct xenpv_blkq *q, struct taker *taker)
 }
 
 /* What control asks for, where it is not simply to run. */
-static void obey(struct xenpv_blkq *q, enum blk_parked state, uint32_t stop)
+static void obey(struct xenpv_blkq *q, enum gate_state state, uint32_t stop)
 {
     if (q->why)
         halt(q, q->why);
-    else if (stop == BLK_HALT)
-        halt(q, q->reason);
-    else if (stop == BLK_HOLD && state == BLK_OPEN) {
+    else if (stop == GATE_HALT)
+        halt(q, q->gate.reason);
+    else if (stop == GATE_HOLD && state == GATE_OPEN) {
         leave_ring(q);
-        acknowledge(q, BLK_HELD);
+        acknowledge(q, GATE_HELD);
     }
 }
 
 int xenpv_blkq_poll(struct xenpv_blkq *q, struct xenpv_completion *out, uint32_t max)
 {
     /* A `stop` of before is not believed once the queue is open again: `parked` is read first. */
-    enum blk_parked state = (enum blk_parked)xenpv_load_acquire(&q->parked);
-    uint32_t stop = state == BLK_PARKED ? BLK_RUN : xenpv_load_acquire(&q->stop);
+    enum gate_state state = (enum gate_state)xenpv_load_acquire(&q->gate.parked);
+    uint32_t stop = state == GATE_PARKED ? GATE_RUN : xenpv_load_acquire(&q->gate.stop);
     struct taker taker = {.out = out, .end = out + max};
 
-    if (state != BLK_PARKED && (stop != BLK_RUN || q->why))
+    if (state != GATE_PARKED && (stop != GATE_RUN || q->why))
         obey(q, state, stop);
     deliver(q, &taker);
     if (usable(q)) {
         blkq_catch_up(q);
         receive_all(q, &taker);
-        if (blkq_is(q, BLK_OPEN))
+        if (gate_is(&q->gate, GATE_OPEN))
             send(q);
         deliver(q, &taker);
     }
     if (taker.out != out)
         return (int)(taker.out - out);
-    if (stop == BLK_DRAIN && xenpv_blkq_pending(q) == 0 && blkq_is(q, BLK_OPEN))
-        acknowledge(q, BLK_PARKED);
-    return blkq_is(q, BLK_PARKED) && !q->done.first ? XENPV_EPARKED : 0;
+    if (stop == GATE_DRAIN && xenpv_blkq_pending(q) == 0 && gate_is(&q->gate, GATE_OPEN))
+        acknowledge(q, GATE_PARKED);
+    return gate_is(&q->gate, GATE_PARKED) && !q->done.first ? XENPV_EPARKED : 0;
 }
 
 /* ---- waiting --------------------------------------------------------------------------------- */
 
 xenpv_handle xenpv_blkq_wait_handle(const struct xenpv_blkq *q)
 {
-    if (q->poll_mode || !blkq_is(q, BLK_OPEN))
+    if (q->poll_mode || !gate_is(&q->gate, GATE_OPEN))
         return XENPV_NO_HANDLE;
     return q->port->event->wait_handle(q->port->ctx, q->event_port);
 }
@@ -383,15 +383,15 @@ xenpv_handle xenpv_blkq_wait_handle(const struct xenpv_blkq *q)
 int xenpv_blkq_arm(struct xenpv_blkq *q)
 {
     const struct xenpv_port *port = q->port;
-    uint32_t stop = xenpv_load(&q->stop);
+    uint32_t stop = xenpv_load(&q->gate.stop);
 
     if (q->done.first)
         return 1;
-    if (blkq_is(q, BLK_HELD))
-        return (stop == BLK_HALT || q->why) && !unsettled(q);
-    if (blkq_is(q, BLK_PARKED) || stop == BLK_HALT || stop == BLK_HOLD)
+    if (gate_is(&q->gate, GATE_HELD))
+        return (stop == GATE_HALT || q->why) && !unsettled(q);
+    if (gate_is(&q->gate, GATE_PARKED) || stop == GATE_HALT || stop == GATE_HOLD)
         return 1;
-    if (xenpv_blkq_pending(q) == 0 && stop == BLK_DRAIN)
+    if (xenpv_blkq_pending(q) == 0 && stop == GATE_DRAIN)
         return 1;
     if (xenpv_blkq_wait_handle(q) == XENPV_NO_HANDLE)
         return 1;
@@ -415,5 +415,5 @@ uint32_t xenpv_blkq_pending(const struct xenpv_blkq *q)
 
 bool xenpv_blkq_held(const struct xenpv_blkq *q)
 {
-    return blkq_is(q, BLK_HELD);
+    return gate_is(&q->gate, GATE_HELD);
 }

@@ -117,7 +117,7 @@ static int sum(const struct xenpv_iov *iov, uint32_t count, uint64_t *bytes)
 /* 0 when the queue takes operations. */
 static inline int ready(struct xenpv_blkq *q)
 {
-    if (xenpv_load(&q->stop) > BLK_HOLD || blkq_is(q, BLK_PARKED) || q->why)
+    if (xenpv_load(&q->gate.stop) > GATE_HOLD || gate_is(&q->gate, GATE_PARKED) || q->why)
         return XENPV_EPARKED;
     blkq_catch_up(q);
     return XENPV_OK;
@@ -235,7 +235,8 @@ int xenpv_blkq_write_shared(struct xenpv_blkq *q, uint64_t offset, uint64_t at, 
 
 void *xenpv_blkq_shared(struct xenpv_blkq *q)
 {
-    return blkq_is(q, BLK_OPEN) && q->shared_pages ? q->shared[q->turn].region.memory : NULL;
+    return gate_is(&q->gate, GATE_OPEN) && q->shared_pages ? q->shared[q->turn].region.memory
+                                                           : NULL;
 }
 
 int xenpv_blkq_flush(struct xenpv_blkq *q, void *user)

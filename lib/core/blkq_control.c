@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The block queue, as the control thread sets it up, stops it and takes it down. */
+/* The block queue, as the control thread sets it up and takes it down. */
 #include "blk_device.h"
 
 /* ---- memory ---------------------------------------------------------------------------------- */
@@ -64,8 +64,8 @@ void blkq_init(struct xenpv_blkq *q, const struct xenpv_blk_config *config, uint
 
     memset(q, 0, sizeof(*q));
     memset(memory, 0, layout.end);
-    q->parked = BLK_PARKED;
-    q->stop = BLK_HALT;
+    q->gate.parked = GATE_PARKED;
+    q->gate.stop = GATE_HALT;
     q->port = config->port;
     q->number = (uint16_t)number;
     q->abi = config->abi;
@@ -137,11 +137,6 @@ static void set_up_ring(struct xenpv_blkq *q, uint32_t pages)
         xenpv_ring_disarm(&q->ring);
 }
 
-bool blkq_is_free(const struct xenpv_blkq *q)
-{
-    return blkq_is(q, BLK_PARKED) || xenpv_load(&q->stop) == BLK_HOLD;
-}
-
 int blkq_share(struct xenpv_blkq *q, uint32_t order, uint16_t backend_id)
 {
     const struct xenpv_port *port = q->port;
@@ -163,7 +158,7 @@ int blkq_share(struct xenpv_blkq *q, uint32_t order, uint16_t backend_id)
     return XENPV_OK;
 }
 
-/* ---- telling, opening, stopping -------------------------------------------------------------- */
+/* ---- telling, opening -------- -------------------------------------------------------------- */
 
 void blkq_tell(struct xenpv_blkq *q, const struct blk_properties *properties)
 {
@@ -178,23 +173,8 @@ void blkq_tell(struct xenpv_blkq *q, const struct blk_properties *properties)
 
 void blkq_open(struct xenpv_blkq *q)
 {
-    xenpv_store(&q->broken, 0);
     xenpv_store(&q->settled, 0);
-    xenpv_store(&q->stop, BLK_RUN);
-    xenpv_store_release(&q->parked, BLK_OPEN);
-}
-
-bool blkq_stop(struct xenpv_blkq *q, enum blk_stop how, int reason)
-{
-    /* What is held has nobody to finish it. */
-    if (how == BLK_DRAIN && blkq_is(q, BLK_HELD))
-        how = BLK_HALT;
-    if (xenpv_load(&q->stop) < (uint32_t)how) {
-        if (how == BLK_HALT)
-            q->reason = reason;
-        xenpv_store_release(&q->stop, (uint32_t)how);
-    }
-    return !blkq_is(q, BLK_OPEN);
+    gate_open(&q->gate);
 }
 
 /* ---- taking down ----------------------------------------------------------------------------- */

@@ -78,7 +78,7 @@ static void ring_broken(void)
 {
     struct xenpv_blkq *q = xenpv_blk_queue(life.rig.blk, 0);
 
-    if (blkq_is(q, BLK_OPEN))
+    if (gate_is(&q->gate, GATE_OPEN))
         xenpv_store(&q->ring.in->prod, q->ring.published + 1000);
 }
 
