@@ -53,11 +53,16 @@ enum xenpv_bus_phase {
 };
 #define XENPV_BUS_PHASES 9u
 
-/* The three times a device reads keys. */
+/* When a device reads keys. */
 enum xenpv_bus_question {
     XENPV_ASK_OWN,    /* of its own directory, at the start */
     XENPV_ASK_OFFER,  /* of the peer's, before it publishes */
     XENPV_ASK_ANSWER, /* of the peer's, before it connects */
+    /*
+     * Frontends: of its own directory, together with the answer. Where a driver has such keys both
+     * directories are watched with all in them, and any change leads to ->changed.
+     */
+    XENPV_ASK_LIVE,
     XENPV_ASK_COUNT
 };
 
@@ -111,6 +116,8 @@ struct xenpv_bus_driver {
      * frontend's.
      */
     int (*changed)(void *owner);
+    /* NULL, or: puts the keys that xenpv_bus_update was called for. Only a frontend's. */
+    int (*update)(void *owner);
     /*
      * Stops the data path. True once no queue touches shared memory any more; called again until it
      * is, and after it, at times with a stronger `how` than before, never with a weaker one. Called
@@ -143,6 +150,7 @@ struct xenpv_bus_config {
      * (`online` 0), that another owner closed, or whose peer broke the protocol, is not awaited.
      */
     uint32_t recover_ms;
+    uint32_t agree_ms; /* for the peer to agree to an update, 0: without end */
     /*
      * room + XENPV_BUS_ROWS of each; they live as long as the bus. `room` is for the largest
      * question, round of ->more, and publication, with what ->clean removes before it.
@@ -154,8 +162,8 @@ struct xenpv_bus_config {
 
 enum xenpv_bus_goal { XENPV_GOAL_CONNECT, XENPV_GOAL_CLOSE, XENPV_GOAL_INSPECT };
 
-/* All of it is private but `detail`, `phase`, `peer_domid`, the states, `online` and `recovering`,
- * to be read. */
+/* All of it is private but `detail`, `phase`, `peer_domid`, the states, `online`, `recovering` and
+ * `agreed`, to be read. */
 struct xenpv_bus {
     struct xenpv_bus_config config;
     struct xenpv_detail detail;
@@ -167,10 +175,13 @@ struct xenpv_bus {
     uint32_t generation;
     uint64_t now, deadline, look_at, retry_at;
     uint64_t busy_until; /* the peer is given so long to unmap what a lost connection shared */
+    uint64_t update_at;  /* when an update is written, or tried again */
     uint64_t tell_at;    /* when what the peer has done is worth a line in the log again */
     uint32_t tries;
     uint32_t round;     /* of ->more */
     uint8_t job, after; /* enum bus_job; the enum bus_action that is still to be carried out */
+    uint8_t update;     /* enum xenpv_bus_update: still to be written */
+    bool agreed;        /* the peer has answered the last update with state 8 */
     bool started, watching;
     bool shared;        /* the driver has published, and not released */
     bool kept;          /* the driver may have kept something over a lost connection */
@@ -213,7 +224,20 @@ void xenpv_bus_drop(struct xenpv_bus *bus);
  * without draining it. A frontend then ends; a backend offers itself again to the next frontend. */
 void xenpv_bus_fail(struct xenpv_bus *bus, const struct xenpv_detail *detail);
 
-/* From ->publish and ->connect only: puts a key of the own directory. XENPV_E2BIG: more keys than
+enum xenpv_bus_update {
+    XENPV_UPDATE_NONE,
+    XENPV_UPDATE_KEYS,  /* the peer watches them */
+    XENPV_UPDATE_AGREE, /* own state 7 tells it to read them, its state 8 that it has; then 4 */
+};
+
+/*
+ * A connected frontend: has ->update called, and its keys written, by one of the next steps. With
+ * AGREE ->changed follows when the peer has agreed, and ->agreed says so, or when agree_ms have
+ * passed. XENPV_EBUSY: not connected, or an agreement is under way.
+ */
+int xenpv_bus_update(struct xenpv_bus *bus, enum xenpv_bus_update update);
+
+/* From ->publish, ->connect and ->update only: puts a key of the own directory. XENPV_E2BIG: more keys than
  * there is room, a name of 32 bytes or more, or a text of 40 bytes or more. */
 int xenpv_bus_put_number(struct xenpv_bus *bus, const char *name, uint64_t number);
 int xenpv_bus_put_text(struct xenpv_bus *bus, const char *name, const char *text);

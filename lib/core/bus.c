@@ -12,7 +12,9 @@ int xenpv_bus_init(struct xenpv_bus *bus, const struct xenpv_bus_config *config)
     if (length == 0 || length >= XENPV_STORE_PATH_MAX)
         return XENPV_EINVAL;
     for (uint32_t i = 0; i < XENPV_ASK_COUNT; i++) {
-        if (config->driver->ask[i].count > config->room)
+        uint32_t live = i == XENPV_ASK_ANSWER ? config->driver->ask[XENPV_ASK_LIVE].count : 0;
+
+        if (config->driver->ask[i].count + live > config->room)
             return XENPV_EINVAL;
     }
     memset(bus, 0, sizeof(*bus));
@@ -49,6 +51,16 @@ int xenpv_bus_start(struct xenpv_bus *bus, enum xenpv_bus_goal goal, uint64_t no
     bus->generation = bus->config.port->sys->generation(bus->config.port->ctx);
     bus->recovering = bus->anew = bus->stale = bus->unplugged = bus->last = false;
     bus_begin(bus);
+    return XENPV_OK;
+}
+
+int xenpv_bus_update(struct xenpv_bus *bus, enum xenpv_bus_update update)
+{
+    if (bus->phase != XENPV_BUS_CONNECTED || bus->goal != XENPV_GOAL_CONNECT ||
+        bus->update == XENPV_UPDATE_AGREE || bus->own_state != XENPV_STATE_CONNECTED)
+        return XENPV_EBUSY;
+    bus->update = (uint8_t)update;
+    bus->update_at = bus->look_at = bus->now;
     return XENPV_OK;
 }
 
@@ -201,6 +213,13 @@ static bool offline(struct xenpv_bus *bus)
     return true;
 }
 
+/* Own state 7: until the peer agrees, or has had its time. */
+static bool agreeing(const struct xenpv_bus *bus)
+{
+    return bus->phase == XENPV_BUS_CONNECTED && bus->goal == XENPV_GOAL_CONNECT &&
+           bus->own_state == XENPV_STATE_RECONFIGURING;
+}
+
 bool bus_look_done(struct xenpv_bus *bus)
 {
     enum xenpv_bus_role role = bus->config.driver->role;
@@ -216,6 +235,11 @@ bool bus_look_done(struct xenpv_bus *bus)
     }
     if (role == XENPV_FRONTEND && !bus->online && bus->phase < XENPV_BUS_PUBLISHED)
         return offline(bus);
+    if (agreeing(bus) && bus->peer_state == XENPV_STATE_RECONFIGURED) {
+        bus->agreed = true;
+        bus_write_state(bus, XENPV_STATE_CONNECTED);
+        return true;
+    }
     return act(bus, bus_action(role, bus->phase, bus->peer_state));
 }
 
@@ -269,6 +293,10 @@ static bool timed_out(struct xenpv_bus *bus)
 
     if (bus->last) /* all is closed but the store */
         return finish(bus);
+    if (agreeing(bus)) {
+        bus_write_state(bus, XENPV_STATE_CONNECTED);
+        return true;
+    }
     if (!bus_patient(bus) && (bus->after == ACT_CLOSE || bus->after == ACT_CLOSED))
         return stop_draining(bus);
     /* Keys that were on their way may have arrived. */
@@ -352,6 +380,10 @@ static bool turn(struct xenpv_bus *bus)
         return go_on(bus);
     if (bus->goal == XENPV_GOAL_CLOSE && bus->phase < XENPV_BUS_CLOSING)
         return close_to(bus, ACT_CLOSE);
+    if (bus->update && bus->phase == XENPV_BUS_CONNECTED && bus->now >= bus->update_at) {
+        bus_update(bus);
+        return true;
+    }
     return look(bus);
 }
 

@@ -116,7 +116,8 @@ void bus_add_peer_state(struct xenpv_bus *bus)
 static void add_question(struct xenpv_bus *bus, enum xenpv_bus_question question)
 {
     const struct xenpv_bus_driver *driver = bus->config.driver;
-    const char *dir = question == XENPV_ASK_OWN ? bus->own_path : bus->peer_path;
+    bool own = question == XENPV_ASK_OWN || question == XENPV_ASK_LIVE;
+    const char *dir = own ? bus->own_path : bus->peer_path;
 
     for (uint32_t i = 0; i < driver->ask[question].count; i++) {
         const struct xenpv_key *key = &driver->ask[question].keys[i];
@@ -173,6 +174,7 @@ void bus_set_job(struct xenpv_bus *bus, enum bus_job job)
     case JOB_ANSWER:
     case JOB_REREAD:
         add_question(bus, XENPV_ASK_ANSWER);
+        add_question(bus, XENPV_ASK_LIVE);
         bus_add_peer_state(bus);
         break;
     case JOB_OWN:
@@ -185,6 +187,7 @@ void bus_set_job(struct xenpv_bus *bus, enum bus_job job)
     case JOB_PUBLISH: /* its keys are put by the driver */
     case JOB_CONNECT:
     case JOB_MORE:
+    case JOB_UPDATE:
     case JOB_STATE:
         break;
     }

@@ -118,7 +118,8 @@ static bool moved_on(struct xenpv_bus *bus)
     if (bus->config.driver->role != XENPV_FRONTEND || bus->goal == XENPV_GOAL_INSPECT)
         return false;
     state = state_of(&bus->config.ops[bus->batch.count - 1]);
-    if (state == XENPV_STATE_CONNECTED || state == XENPV_STATE_JUNK)
+    if (state == XENPV_STATE_CONNECTED || state == XENPV_STATE_RECONFIGURED ||
+        state == XENPV_STATE_JUNK)
         return false;
     bus->look_at = bus->now;
     return true;
@@ -254,7 +255,7 @@ static void look_done(struct xenpv_bus *bus)
         bus_look_done(bus);
 }
 
-/* Lets the driver put its keys, then writes them with the state last. */
+/* Lets the driver put its keys, then writes them with the state last; 0: without one. */
 static void put_and_write(struct xenpv_bus *bus, enum bus_job job, uint32_t state,
                           int (*driver_puts)(void *owner), const char *step)
 {
@@ -273,8 +274,8 @@ static void put_and_write(struct xenpv_bus *bus, enum bus_job job, uint32_t stat
         return;
     }
     bus->batch.transaction = (port->caps & XENPV_CAP_TRANSACTIONS) != 0;
-    bus->state_written = bus->batch.transaction;
-    if (bus->state_written)
+    bus->state_written = bus->batch.transaction || state == XENPV_STATE_UNKNOWN;
+    if (bus->batch.transaction && state != XENPV_STATE_UNKNOWN)
         bus_add_state(bus, state);
 }
 
@@ -299,6 +300,15 @@ static void connect_now(struct xenpv_bus *bus)
                   "connecting to the peer");
 }
 
+void bus_update(struct xenpv_bus *bus)
+{
+    uint32_t state =
+        bus->update == XENPV_UPDATE_AGREE ? XENPV_STATE_RECONFIGURING : XENPV_STATE_UNKNOWN;
+
+    bus->agreed = false;
+    put_and_write(bus, JOB_UPDATE, state, bus->config.driver->update, "writing keys");
+}
+
 /* Asks what follows from the answer so far; when that is nothing, connects. */
 static void ask_more(struct xenpv_bus *bus, uint32_t round)
 {
@@ -320,9 +330,16 @@ static void ask_more(struct xenpv_bus *bus, uint32_t round)
         bus_add_peer_state(bus);
 }
 
+/* The answer, and the keys of our own that are read with it. */
+static bool judge_answer(struct xenpv_bus *bus)
+{
+    return judge_question(bus, XENPV_ASK_ANSWER, 0) &&
+           judge_question(bus, XENPV_ASK_LIVE, bus->config.driver->ask[XENPV_ASK_ANSWER].count);
+}
+
 static void answer_done(struct xenpv_bus *bus)
 {
-    if (bus->goal == XENPV_GOAL_CLOSE || moved_on(bus) || !judge_question(bus, XENPV_ASK_ANSWER, 0))
+    if (bus->goal == XENPV_GOAL_CLOSE || moved_on(bus) || !judge_answer(bus))
         return;
     if (bus->goal == XENPV_GOAL_INSPECT) {
         bus->phase = XENPV_BUS_DONE;
@@ -347,7 +364,7 @@ static void reread_done(struct xenpv_bus *bus)
 
     if (moved_on(bus))
         return;
-    if (judge_question(bus, XENPV_ASK_ANSWER, 0))
+    if (judge_answer(bus))
         error = bus->config.driver->changed(bus->config.owner);
     if (error)
         fail(bus, error, "reading the peer's new properties", "", bus->peer_path, NULL,
@@ -384,6 +401,7 @@ static void state_done(struct xenpv_bus *bus)
 {
     static const enum xenpv_bus_phase phases[] = {
         [XENPV_STATE_INITIALISING] = XENPV_BUS_RESTARTED,
+        [XENPV_STATE_CONNECTED] = XENPV_BUS_CONNECTED,
         [XENPV_STATE_CLOSING] = XENPV_BUS_CLOSING,
         [XENPV_STATE_CLOSED] = XENPV_BUS_CLOSED,
     };
@@ -391,6 +409,18 @@ static void state_done(struct xenpv_bus *bus)
     written(bus, phases[bus->own_state], bus->own_state);
     if (bus->last)
         bus_set_job(bus, JOB_CLEAN);
+}
+
+/* The keys of an update are written, and state 7 if it was asked for. */
+static void update_done(struct xenpv_bus *bus)
+{
+    if (bus->update == XENPV_UPDATE_AGREE) {
+        keys_written(bus, JOB_UPDATE, XENPV_BUS_CONNECTED, XENPV_STATE_RECONFIGURING);
+        if (bus->job != JOB_NONE)
+            return;
+        bus->deadline = bus_from_now(bus, bus->config.agree_ms);
+    }
+    bus->update = XENPV_UPDATE_NONE;
 }
 
 /* Our directory is there or not: whichever it is, this end is over. */
@@ -442,8 +472,11 @@ static bool again(struct xenpv_bus *bus)
  */
 static bool asks_again_later(const struct xenpv_bus *bus, enum bus_job job)
 {
-    if (bus->phase != XENPV_BUS_CONNECTED || (job != JOB_LOOK && job != JOB_REREAD))
+    if (bus->phase != XENPV_BUS_CONNECTED ||
+        (job != JOB_LOOK && job != JOB_REREAD && job != JOB_UPDATE))
         return false;
+    if (job == JOB_UPDATE)
+        return bus->batch.status != XENPV_OK || failed_write(bus);
     for (uint32_t i = 0; i < bus->batch.count; i++) {
         const struct xenpv_store_op *op = &bus->config.ops[i];
         if (no_answer(op) && (job == JOB_REREAD || op->status != XENPV_EACCES))
@@ -470,7 +503,7 @@ static void job_done(struct xenpv_bus *bus)
     bus->job = JOB_NONE;
     bus->started = false;
     if (asks_again_later(bus, job)) {
-        bus->look_at = bus->now + BUS_LOOK_MS;
+        bus->look_at = bus->update_at = bus->now + BUS_LOOK_MS;
         return;
     }
     failed = job_failed(bus);
@@ -511,6 +544,9 @@ static void job_done(struct xenpv_bus *bus)
         break;
     case JOB_REREAD:
         reread_done(bus);
+        break;
+    case JOB_UPDATE:
+        update_done(bus);
         break;
     case JOB_STATE:
         state_done(bus);

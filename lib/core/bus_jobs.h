@@ -20,6 +20,7 @@ enum bus_job {
     JOB_MORE,    /* read those keys that follow from them, then connect */
     JOB_CONNECT, /* write what else there is and state 4 */
     JOB_REREAD,  /* read the peer's keys again while connected */
+    JOB_UPDATE,  /* write keys that have changed while connected, and state 7 if it is asked for */
     JOB_STATE,   /* write our state alone */
     JOB_OWN,     /* is our directory still there? Then state 6 */
     JOB_CLEAN,   /* remove our keys */
@@ -48,6 +49,12 @@ static inline uint64_t bus_from_now(const struct xenpv_bus *bus, uint32_t ms)
 static inline bool bus_patient(const struct xenpv_bus *bus)
 {
     return bus->anew && bus->goal == XENPV_GOAL_CONNECT;
+}
+
+/* It has keys of its own directory that may change while it is connected. */
+static inline bool bus_follows(const struct xenpv_bus *bus)
+{
+    return bus->config.driver->ask[XENPV_ASK_LIVE].count != 0;
 }
 
 static inline uint32_t bus_length(const char *text)
@@ -94,6 +101,9 @@ bool bus_release(struct xenpv_bus *bus);
 struct xenpv_detail bus_timeout_detail(const struct xenpv_bus *bus);
 
 /* ---- bus_jobs.c ------------------------------------------------------------------------------ */
+
+/* Lets the driver put the keys that have changed, and sets JOB_UPDATE. */
+void bus_update(struct xenpv_bus *bus);
 
 /* Starts the job or asks for its end. True when it has ended and what follows was done. */
 bool bus_do_job(struct xenpv_bus *bus);

@@ -41,6 +41,7 @@ void bus_begin(struct xenpv_bus *bus)
     bus_set_job(bus, JOB_NONE);
     bus->phase = XENPV_BUS_FIND;
     bus->after = ACT_WAIT;
+    bus->update = XENPV_UPDATE_NONE; /* what it would write is published anyhow */
     bus->look_at = UINT64_MAX;
     bus->own_state = bus->peer_state = XENPV_STATE_UNREAD;
     bus->peer_path[0] = '\0';

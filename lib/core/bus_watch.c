@@ -10,19 +10,33 @@ static void join(char *to, const char *dir, const char *name)
         ;
 }
 
+/* A toolstack takes a device away by writing into the backend's directory; a frontend may follow
+ * keys of its own. */
+static bool watches_own(const struct xenpv_bus *bus)
+{
+    return bus->config.driver->role == XENPV_BACKEND || bus_follows(bus);
+}
+
+static void name_watch(const struct xenpv_bus *bus, char *to, const char *dir)
+{
+    if (bus_follows(bus))
+        memcpy(to, dir, bus_length(dir) + 1);
+    else
+        join(to, dir, "state");
+}
+
 int bus_watch(struct xenpv_bus *bus)
 {
     const struct xenpv_port *port = bus->config.port;
     int error;
 
     bus_unwatch(bus);
-    join(bus->peer_watch, bus->peer_path, "state");
+    name_watch(bus, bus->peer_watch, bus->peer_path);
     error = port->store->watch(port->ctx, bus->peer_watch, bus->peer_watch);
     if (error)
         return error;
-    /* A toolstack takes a device away by writing into the backend's directory. */
-    if (bus->config.driver->role == XENPV_BACKEND) {
-        join(bus->own_watch, bus->own_path, "state");
+    if (watches_own(bus)) {
+        name_watch(bus, bus->own_watch, bus->own_path);
         error = port->store->watch(port->ctx, bus->own_watch, bus->own_watch);
         if (error)
             port->store->unwatch(port->ctx, bus->peer_watch, bus->peer_watch);
@@ -39,7 +53,7 @@ bool bus_fired(struct xenpv_bus *bus)
     if (!bus->watching)
         return false;
     fired = port->store->fired(port->ctx, bus->peer_watch);
-    if (bus->config.driver->role == XENPV_BACKEND)
+    if (watches_own(bus))
         fired |= port->store->fired(port->ctx, bus->own_watch);
     return fired;
 }
@@ -51,7 +65,7 @@ void bus_unwatch(struct xenpv_bus *bus)
     if (!bus->watching)
         return;
     port->store->unwatch(port->ctx, bus->peer_watch, bus->peer_watch);
-    if (bus->config.driver->role == XENPV_BACKEND)
+    if (watches_own(bus))
         port->store->unwatch(port->ctx, bus->own_watch, bus->own_watch);
     bus->watching = false;
 }
