@@ -70,6 +70,14 @@ enum xenpv_check {
     XENPV_CHECK_REQ_ALIGNED = 18, /* a request begins and ends on whole sectors of sector-size */
     XENPV_CHECK_REQ_RING = 19,    /* ring-page-order, num-ring-pages: as many as were offered */
     XENPV_CHECK_REQ_QUEUES = 20,  /* multi-queue-num-queues: 1 to as many as were offered */
+    XENPV_CHECK_TX_NULL = 21,     /* only the slot of an extra info is answered NULL */
+    XENPV_CHECK_RX_ID = 22,       /* a received slot carries the id of the request it consumes */
+    XENPV_CHECK_RX_BOUNDS = 23,   /* received bytes lie in their page */
+    XENPV_CHECK_RX_EXTRA = 24,    /* an extra info has a type that there is */
+    XENPV_CHECK_RX_GSO = 25,      /* a segment size, of a protocol that was asked for */
+    XENPV_CHECK_RX_LENGTH = 26,   /* a received frame has at most 65535 bytes */
+    XENPV_CHECK_CTRL_ID = 27,     /* a control answer's id belongs to an unanswered message */
+    XENPV_CHECK_CTRL_TYPE = 28,   /* a control answer carries the type of its message */
     XENPV_CHECK_COUNT
 };
 

@@ -63,6 +63,14 @@ static const struct name checks[XENPV_CHECK_COUNT] = {
                                  "a request begins and ends on whole sectors of sector-size"},
     [XENPV_CHECK_REQ_RING] = {"req-ring", "no more ring pages than were offered, a power of two"},
     [XENPV_CHECK_REQ_QUEUES] = {"req-queues", "1 to as many queues as were offered"},
+    [XENPV_CHECK_TX_NULL] = {"tx-null", "only the slot of an extra info is answered NULL"},
+    [XENPV_CHECK_RX_ID] = {"rx-id", "a received slot carries the id of the request it consumes"},
+    [XENPV_CHECK_RX_BOUNDS] = {"rx-bounds", "received bytes lie in their page"},
+    [XENPV_CHECK_RX_EXTRA] = {"rx-extra", "an extra info has a type that there is"},
+    [XENPV_CHECK_RX_GSO] = {"rx-gso", "a segment size, of a protocol that was asked for"},
+    [XENPV_CHECK_RX_LENGTH] = {"rx-length", "a received frame has at most 65535 bytes"},
+    [XENPV_CHECK_CTRL_ID] = {"ctrl-id", "a control answer's id belongs to an unanswered message"},
+    [XENPV_CHECK_CTRL_TYPE] = {"ctrl-type", "a control answer carries the type of its message"},
 };
 
 static const struct name *error_entry(int error)
