@@ -82,9 +82,9 @@ bool peer_take(struct peer *peer, uint32_t queue, struct peer_packet *packet)
     uint32_t rest = 0, at;
     bool multicast;
 
-    packet->length = packet->slots = packet->extras = 0;
     if (xenpv_ring_available(&peer->tx[queue].ring) == 0)
         return false;
+    packet->length = packet->slots = packet->extras = 0;
     do {
         struct xenpv_netif_tx_request *request = &packet->request[packet->slots++];
 

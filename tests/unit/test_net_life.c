@@ -1,0 +1,647 @@
+/* SPDX-License-Identifier: MIT */
+/* The life of a vif: attach and detach, backends that restart, suspends, keys that change. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "net_peer.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static struct net_rig rig;
+static struct peer peer;
+static uint8_t bytes[70000], found[70000];
+
+static void up(const struct net_rig_options *options, const struct peer_key *offer)
+{
+    net_rig_up(&rig, options);
+    peer_up(&peer, &rig, offer);
+    net_rig_connect(&rig);
+    net_rig_fill(bytes, sizeof(bytes), 1);
+}
+
+static void down(void)
+{
+    net_rig_close(&rig);
+    peer_down(&peer);
+    net_rig_down(&rig);
+}
+
+/* A frame each way. */
+static void exchange(void)
+{
+    struct xenpv_net_frame frame;
+
+    assert_int_equal(net_rig_send(&rig, bytes, 9000, NULL), 0);
+    assert_int_equal(net_rig_wait(&rig, NULL), 0);
+    assert_int_equal(peer.last.length, 9000);
+    assert_memory_equal(peer.last.bytes, bytes, 9000);
+    assert_true(peer_deliver(&peer, 0, bytes, 5000, &(struct peer_frame){0}));
+    assert_int_equal(net_rig_receive(&rig, found, &frame), 5000);
+    assert_memory_equal(found, bytes, 5000);
+}
+
+static struct xenpv_net_info info(void)
+{
+    struct xenpv_net_info told;
+
+    xenpv_net_info(rig.net, &told);
+    return told;
+}
+
+/* ---- attach and detach ------------------------------------------------------------------------- */
+
+/* A10: 1,000 times, with frames on their way; nothing leaks. */
+static void test_seed_A10_attach_and_detach(void **state)
+{
+    struct xenpv_mock_ledger ledger, nothing = {0};
+
+    (void)state;
+    net_rig_up(&rig, &(struct net_rig_options){.queues = 2, .tx_buffers = 32, .rx_buffers = 32});
+    peer_up(&peer, &rig, peer_linux);
+    net_rig_fill(bytes, sizeof(bytes), 1);
+    for (uint32_t i = 0; i < 1000; i++) {
+        net_rig_connect(&rig);
+        if (i % 3 == 0)
+            exchange();
+        assert_int_equal(net_rig_send(&rig, bytes, 1000, NULL), 0);
+        peer_deliver(&peer, 1, bytes, 700, &(struct peer_frame){0});
+        net_rig_close(&rig);
+        assert_int_equal(xenpv_mock_ledger(rig.mock, 1, &ledger), 0);
+        assert_memory_equal(&ledger, &nothing, sizeof(ledger));
+        assert_int_equal(net_rig_get(&rig, NET_RIG_FRONTEND, "tx-ring-ref"), -1);
+        assert_int_equal(net_rig_get(&rig, NET_RIG_FRONTEND, "queue-0/tx-ring-ref"), -1);
+    }
+    assert_int_equal(info().connections, 1000);
+    peer_down(&peer);
+    net_rig_down(&rig);
+}
+
+/* Keys of somebody before us that would change the meaning of ours are removed. */
+static void test_keys_of_an_owner_before(void **state)
+{
+    (void)state;
+    net_rig_up(&rig, &(struct net_rig_options){.without = XENPV_NET_SPLIT | XENPV_NET_CONTROL |
+                                                          XENPV_NET_GSO4 | XENPV_NET_SG});
+    net_rig_set(&rig, NET_RIG_FRONTEND, "event-channel-tx", "5");
+    net_rig_set(&rig, NET_RIG_FRONTEND, "multi-queue-num-queues", "4");
+    net_rig_set(&rig, NET_RIG_FRONTEND, "queue-0/tx-ring-ref", "4");
+    net_rig_set(&rig, NET_RIG_FRONTEND, "feature-sg", "1");
+    net_rig_set(&rig, NET_RIG_FRONTEND, "feature-gso-tcpv4-prefix", "1");
+    net_rig_set(&rig, NET_RIG_FRONTEND, "ctrl-ring-ref", "77");
+    peer_up(&peer, &rig, peer_linux);
+    net_rig_connect(&rig);
+    assert_int_equal(peer.queues, 1);
+    assert_false(peer.split);
+    assert_false(peer.has_ctrl);
+    assert_int_equal(net_rig_get(&rig, NET_RIG_FRONTEND, "feature-sg"), -1);
+    assert_int_equal(net_rig_get(&rig, NET_RIG_FRONTEND, "feature-gso-tcpv4"), -1);
+    assert_int_equal(net_rig_get(&rig, NET_RIG_FRONTEND, "feature-gso-tcpv4-prefix"), -1);
+    assert_int_equal(net_rig_get(&rig, NET_RIG_FRONTEND, "feature-rx-notify"), 1);
+    down();
+}
+
+/* C1: each feature has a switch; what is told to the backend follows it. */
+static const struct {
+    uint32_t without;
+    const char *key; /* the frontend's */
+    int on, off;
+} switches[] = {
+    {XENPV_NET_SG, "feature-sg", 1, -1},
+    {XENPV_NET_SG, "feature-gso-tcpv4", 1, -1},
+    {XENPV_NET_CSUM4, "feature-no-csum-offload", -1, 1},
+    {XENPV_NET_CSUM4, "feature-gso-tcpv4", 1, -1},
+    {XENPV_NET_CSUM6, "feature-ipv6-csum-offload", 1, -1},
+    {XENPV_NET_CSUM6, "feature-gso-tcpv6", 1, -1},
+    {XENPV_NET_GSO4, "feature-gso-tcpv4", 1, -1},
+    {XENPV_NET_GSO6, "feature-gso-tcpv6", 1, -1},
+    {XENPV_NET_RX_NOTIFY, "feature-rx-notify", 1, -1},
+    {XENPV_NET_SPLIT, "queue-1/event-channel", -1, 0},
+    {XENPV_NET_MULTI_QUEUE, "multi-queue-num-queues", 2, -1},
+    {XENPV_NET_CONTROL, "event-channel-ctrl", 0, -1},
+    {XENPV_NET_MULTICAST, "request-multicast-control", 1, -1},
+    {XENPV_NET_HEADROOM, "xdp-headroom", 100, -1},
+};
+
+static void test_seed_C1_switches(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(switches); i++) {
+        for (int off = 0; off < 2; off++) {
+            int expected = off ? switches[i].off : switches[i].on, value;
+
+            print_message("  %s\n", switches[i].key);
+            up(&(struct net_rig_options){.queues = 2,
+                                         .headroom = 100,
+                                         .multicast = true,
+                                         .without = off ? switches[i].without : 0},
+               peer_linux);
+            value = net_rig_get(&rig, NET_RIG_FRONTEND, switches[i].key);
+            if (expected == 0) /* a port's number */
+                assert_true(value > 0);
+            else
+                assert_int_equal(value, expected);
+            assert_int_equal((info().features & switches[i].without) == 0, off);
+            if (!off || switches[i].without != XENPV_NET_SG)
+                exchange();
+            down();
+        }
+    }
+}
+
+/* R1: the oldest backend. */
+static void test_oldest_backend(void **state)
+{
+    (void)state;
+    up(&(struct net_rig_options){.queues = 4, .headroom = 64, .multicast = true}, peer_oldest);
+    assert_int_equal(info().features, XENPV_NET_CSUM4 | XENPV_NET_RX_NOTIFY);
+    assert_int_equal(info().queues, 1);
+    assert_int_equal(info().headroom, 0);
+    assert_false(info().multicast);
+    assert_int_equal(info().max_frame, 4096);
+    assert_int_equal(net_rig_get(&rig, NET_RIG_FRONTEND, "xdp-headroom"), -1);
+    assert_int_equal(net_rig_send(&rig, bytes, 4096, NULL), 0);
+    assert_int_equal(net_rig_wait(&rig, NULL), 0);
+    down();
+}
+
+/* O4: as many queues as there are, each with frames of its own. */
+static void test_seed_O4_queues(void **state)
+{
+    static const struct peer_key many[] = {{"feature-rx-copy", "1"},
+                                           {"feature-split-event-channels", "1"},
+                                           {"multi-queue-max-queues", "64"},
+                                           {NULL, NULL}};
+    struct xenpv_net_frame frame;
+
+    (void)state;
+    for (uint32_t queues = 1; queues <= 64; queues += 21) {
+        up(&(struct net_rig_options){.queues = queues, .tx_buffers = 20, .rx_buffers = 20}, many);
+        assert_int_equal(info().queues, queues);
+        assert_null(xenpv_net_queue(rig.net, queues));
+        for (uint32_t i = 0; i < queues; i++) {
+            rig.q = xenpv_net_queue(rig.net, i);
+            bytes[14] = (uint8_t)i;
+            assert_int_equal(net_rig_send(&rig, bytes, 100, NULL), 0);
+            assert_int_equal(net_rig_wait(&rig, NULL), 0);
+            assert_int_equal(peer.last.bytes[14], i);
+            assert_true(peer_deliver(&peer, i, bytes, 100, &(struct peer_frame){0}));
+            assert_int_equal(net_rig_receive(&rig, found, &frame), 100);
+            assert_int_equal(found[14], i);
+        }
+        rig.q = xenpv_net_queue(rig.net, 0);
+        down();
+    }
+}
+
+/* ---- keys that change ---------------------------------------------------------------------------- */
+
+static void test_keys_are_followed(void **state)
+{
+    static const struct {
+        bool own;
+        const char *key, *value;
+    } changes[] = {
+        {false, "carrier", "0"},   {false, "carrier", "1"},
+        {true, "mtu", "9000"},     {true, "mtu", "junk"},
+        {true, "disconnect", "1"}, {true, "disconnect", "0"},
+        {true, "speed", "10g"},    {true, "speed", "100M"},
+        {true, "speed", "x"},      {true, "mac", "0a:00:00:00:00:01"},
+    };
+    static const struct {
+        bool carrier;
+        uint32_t mtu;
+        uint64_t speed;
+    } expected[COUNT(changes)] = {
+        {false, 1500, 0},
+        {true, 1500, 0},
+        {true, 9000, 0},
+        {true, 1500, 0},
+        {false, 1500, 0},
+        {true, 1500, 0},
+        {true, 1500, UINT64_C(10000000000)},
+        {true, 1500, 100000000},
+        {true, 1500, 0},
+        {true, 1500, 0},
+    };
+
+    (void)state;
+    up(&(struct net_rig_options){0}, peer_linux);
+    assert_int_equal(info().mac[5], 3);
+    for (size_t i = 0; i < COUNT(changes); i++) {
+        net_rig_set(&rig, changes[i].own ? NET_RIG_FRONTEND : rig.backend_path, changes[i].key,
+                    changes[i].value);
+        net_rig_rest(&rig);
+        assert_int_equal(info().carrier, expected[i].carrier);
+        assert_int_equal(info().mtu, expected[i].mtu);
+        assert_int_equal(info().speed, expected[i].speed);
+        exchange();
+    }
+    assert_int_equal(info().mac[5], 1);
+    assert_int_equal(info().connections, 1);
+    /* What changed nothing wrote nothing: the device is at rest. */
+    assert_true(xenpv_net_deadline(rig.net) > xenpv_mock_now(rig.mock));
+    down();
+}
+
+static void test_multicast(void **state)
+{
+    const uint8_t group[6] = {1, 0, 0x5e, 0, 0, 5};
+    struct xenpv_completion done;
+
+    (void)state;
+    up(&(struct net_rig_options){.multicast = true}, peer_linux);
+    assert_int_equal(net_rig_get(&rig, NET_RIG_FRONTEND, "request-multicast-control"), 1);
+    assert_true(info().multicast);
+    for (int add = 1; add >= 0; add--) {
+        assert_int_equal(xenpv_netq_multicast(rig.q, group, add, &done), 0);
+        xenpv_netq_submit(rig.q);
+        assert_int_equal(net_rig_wait(&rig, NULL), 0);
+        assert_int_equal(peer.last.slots, 1);
+        assert_int_equal(peer.last.length, 0);
+        assert_int_equal(peer.last.extra[0].type, add ? 2 : 3);
+        assert_memory_equal(peer.last.extra[0].u.mcast.addr, group, 6);
+    }
+    assert_int_equal(xenpv_net_set_multicast(rig.net, false), 0);
+    net_rig_rest(&rig);
+    assert_int_equal(net_rig_get(&rig, NET_RIG_FRONTEND, "request-multicast-control"), 0);
+    assert_false(info().multicast);
+    assert_int_equal(net_rig_get(&rig, NET_RIG_FRONTEND, "state"), 4);
+    exchange();
+    down();
+    up(&(struct net_rig_options){.without = XENPV_NET_DYNAMIC}, peer_linux);
+    assert_int_equal(xenpv_net_set_multicast(rig.net, true), XENPV_ENOTSUP);
+    assert_int_equal(net_rig_get(&rig, NET_RIG_FRONTEND, "request-multicast-control"), -1);
+    net_rig_close(&rig);
+    net_rig_connect(&rig);
+    assert_int_equal(net_rig_get(&rig, NET_RIG_FRONTEND, "request-multicast-control"), 1);
+    down();
+    up(&(struct net_rig_options){.without = XENPV_NET_MULTICAST}, peer_linux);
+    assert_int_equal(xenpv_netq_multicast(rig.q, group, true, NULL), XENPV_ENOTSUP);
+    down();
+}
+
+/* Own 7, its 8, own 4; a backend that does not answer is not waited for. */
+static void test_headroom_changes(void **state)
+{
+    (void)state;
+    for (int silent = 0; silent < 2; silent++) {
+        up(&(struct net_rig_options){.headroom = 64}, peer_linux);
+        peer.silent = silent;
+        assert_int_equal(info().headroom, 64);
+        assert_int_equal(xenpv_net_set_headroom(rig.net, 40000), XENPV_EINVAL);
+        assert_int_equal(xenpv_net_set_headroom(rig.net, 256), 0);
+        assert_int_equal(xenpv_net_set_headroom(rig.net, 128), XENPV_EBUSY);
+        net_rig_step(&rig);
+        assert_int_equal(xenpv_net_state(rig.net), XENPV_NET_CONNECTED);
+        net_rig_rest(&rig);
+        assert_int_equal(net_rig_get(&rig, NET_RIG_FRONTEND, "xdp-headroom"), 256);
+        assert_int_equal(peer.headroom, silent ? 64 : 256);
+        exchange();
+        if (silent) {
+            assert_int_equal(net_rig_get(&rig, NET_RIG_FRONTEND, "state"), 7);
+            xenpv_mock_advance(rig.mock, 5000);
+            net_rig_rest(&rig);
+        }
+        assert_int_equal(net_rig_get(&rig, NET_RIG_FRONTEND, "state"), 4);
+        assert_int_equal(info().headroom, silent ? 64 : 256);
+        /* Keys are followed also while the backend stays at 8. */
+        net_rig_set(&rig, NET_RIG_FRONTEND, "mtu", "8900");
+        net_rig_rest(&rig);
+        assert_int_equal(info().mtu, 8900);
+        exchange();
+        assert_int_equal(info().connections, 1);
+        down();
+    }
+    up(&(struct net_rig_options){.without = XENPV_NET_HEADROOM}, peer_linux);
+    assert_int_equal(xenpv_net_set_headroom(rig.net, 256), XENPV_ENOTSUP);
+    down();
+}
+
+/* ---- lost connections ------------------------------------------------------------------------------ */
+
+enum loss { RESTART, SUSPEND, DRIVER_DOMAIN, LOSSES };
+static const char *const losses[LOSSES] = {"restart", "suspend", "driver domain"};
+
+static void lose(enum loss loss)
+{
+    if (loss == RESTART)
+        peer_restart(&peer);
+    else if (loss == SUSPEND) {
+        peer_down(&peer);
+        assert_int_equal(xenpv_mock_suspend(rig.mock, 1), 0);
+        net_rig_remove(&rig);
+        net_rig_make(&rig, 0);
+        peer_up(&peer, &rig, peer_linux);
+    } else {
+        uint16_t next = (uint16_t)(rig.backend + 1);
+
+        peer_down(&peer);
+        assert_int_equal(xenpv_mock_remove_domain(rig.mock, rig.backend), 0);
+        net_rig_remove(&rig);
+        net_rig_make(&rig, next);
+        peer_up(&peer, &rig, peer_linux);
+    }
+}
+
+/* O7, O8, O18: what was sent and not answered ends with EPEER, the vif returns, and says so. */
+static void test_seed_O7_O8_lost_connections(void **state)
+{
+    (void)state;
+    for (enum loss loss = RESTART; loss < LOSSES; loss++) {
+        for (uint32_t sent = 0; sent < 40; sent += 13) {
+            struct xenpv_completion done[64];
+            uint32_t lost = 0;
+
+            print_message("  %s, %u packets\n", losses[loss], sent);
+            up(&(struct net_rig_options){.recover_ms = 30000,
+                                         .backend = loss == DRIVER_DOMAIN ? 5 : 0},
+               peer_linux);
+            peer.idle = true;
+            for (uint32_t i = 0; i < sent; i++)
+                assert_int_equal(net_rig_send(&rig, bytes, 60 + i * 500, &done[i]), 0);
+            assert_int_equal(xenpv_netq_connections(rig.q), 1);
+            lose(loss);
+            for (int i = 0; i < 200 && (info().connections < 2 || lost < sent); i++) {
+                int count = xenpv_netq_poll(rig.q, done, 3);
+
+                for (int k = 0; k < count; k++)
+                    assert_int_equal(done[k].status, XENPV_EPEER);
+                lost += count > 0 ? (uint32_t)count : 0;
+                net_rig_step(&rig);
+                xenpv_mock_advance(rig.mock, 10);
+            }
+            assert_int_equal(xenpv_net_state(rig.net), XENPV_NET_CONNECTED);
+            assert_int_equal(lost, sent);
+            assert_int_equal(xenpv_netq_connections(rig.q), 2);
+            peer.idle = false;
+            exchange();
+            down();
+        }
+    }
+}
+
+/* What the caller holds he goes on reading: the queue is held only once he has returned it. */
+static void test_frames_over_a_loss(void **state)
+{
+    (void)state;
+    for (enum loss loss = RESTART; loss < LOSSES; loss++) {
+        struct xenpv_net_frame frame;
+        struct xenpv_iov iov = {bytes, 60};
+        struct xenpv_net_packet packet = {&iov, 1, {0}};
+        struct xenpv_completion done;
+
+        up(&(struct net_rig_options){.recover_ms = 30000, .backend = loss == DRIVER_DOMAIN ? 5 : 0},
+           peer_linux);
+        assert_true(peer_deliver(&peer, 0, bytes, 9000, &(struct peer_frame){0}));
+        assert_int_equal(xenpv_netq_receive(rig.q, &frame, 1), 1);
+        lose(loss);
+        for (int i = 0; i < 100; i++) {
+            net_rig_step(&rig);
+            xenpv_mock_advance(rig.mock, 10);
+            xenpv_netq_poll(rig.q, &done, 1);
+        }
+        assert_int_equal(xenpv_net_state(rig.net), XENPV_NET_RECOVERING);
+        assert_false(xenpv_netq_held(rig.q));
+        assert_memory_equal(frame.fragment[0].base, bytes, 4096);
+        assert_int_equal(xenpv_netq_send(rig.q, &packet, NULL), XENPV_EFULL);
+        assert_int_equal(xenpv_netq_receive(rig.q, &frame, 1), 0);
+        xenpv_netq_return(rig.q, &frame);
+        net_rig_until(&rig, XENPV_NET_CONNECTED);
+        exchange();
+        down();
+    }
+}
+
+/* A loss at each step of work, three times in a row, and a second one while it is being made anew. */
+static void test_seed_O8_losses_close_together(void **state)
+{
+    (void)state;
+    for (uint32_t gap = 0; gap < 25; gap++) {
+        for (enum loss loss = RESTART; loss <= SUSPEND; loss++) {
+            up(&(struct net_rig_options){.recover_ms = 30000}, peer_linux);
+            for (int times = 0; times < 3; times++) {
+                net_rig_send(&rig, bytes, 3000, NULL);
+                lose(loss);
+                for (uint32_t i = 0; i < gap; i++) {
+                    struct xenpv_completion done;
+
+                    net_rig_step(&rig);
+                    xenpv_netq_poll(rig.q, &done, 1);
+                }
+            }
+            net_rig_until(&rig, XENPV_NET_CONNECTED);
+            for (int i = 0; i < 100; i++) {
+                struct xenpv_completion done;
+
+                net_rig_step(&rig);
+                while (xenpv_netq_poll(rig.q, &done, 1) > 0)
+                    ;
+                xenpv_mock_advance(rig.mock, 20);
+            }
+            assert_int_equal(xenpv_net_state(rig.net), XENPV_NET_CONNECTED);
+            assert_int_equal(xenpv_netq_pending(rig.q), 0);
+            exchange();
+            down();
+        }
+    }
+}
+
+/* recover_ms 0: it is not awaited. And one that goes for good: online 0. */
+static void test_not_recovered(void **state)
+{
+    (void)state;
+    for (int unplug = 0; unplug < 2; unplug++) {
+        struct xenpv_completion done;
+
+        up(&(struct net_rig_options){.recover_ms = unplug ? 30000 : 0}, peer_linux);
+        peer.idle = true;
+        assert_int_equal(net_rig_send(&rig, bytes, 3000, &done), 0);
+        if (unplug) {
+            net_rig_set(&rig, rig.backend_path, "online", "0");
+            net_rig_set(&rig, rig.backend_path, "state", "5");
+            peer.state = 5;
+        } else
+            peer_restart(&peer);
+        net_rig_until(&rig, XENPV_NET_FAILED);
+        assert_int_equal(xenpv_net_detail(rig.net)->error, XENPV_EPEER);
+        peer_down(&peer);
+        net_rig_down(&rig);
+    }
+}
+
+/* GT-02: a backend that says that it has closed, and keeps all it has mapped. */
+static void test_GT_02_backend_keeps_mapping(void **state)
+{
+    (void)state;
+    up(&(struct net_rig_options){.close_ms = 100}, peer_linux);
+    peer.stubborn = true;
+    xenpv_net_close(rig.net, xenpv_mock_now(rig.mock));
+    net_rig_until(&rig, XENPV_NET_FAILED);
+    assert_int_equal(xenpv_net_detail(rig.net)->error, XENPV_ETIMEDOUT);
+    /* Rings and buffers of the queue, and the control ring with its pages. */
+    assert_int_equal(xenpv_net_abandoned(rig.net), 2 + 256 + 256 + 9);
+    peer_down(&peer);
+    net_rig_down_with_abandoned(&rig);
+}
+
+/* O13: as many vifs' worth of grants as there are, and not one more; then all goes on. */
+static void test_seed_O13_grants_run_out(void **state)
+{
+    (void)state;
+    for (uint32_t grants = 8; grants < 8 + 2 + 36 + 9; grants += 5) {
+        net_rig_up(&rig, &(struct net_rig_options){
+                             .tx_buffers = 18, .rx_buffers = 18, .limits = {.grants = grants}});
+        peer_up(&peer, &rig, peer_linux);
+        assert_int_equal(xenpv_net_connect(rig.net, 0), 0);
+        net_rig_until(&rig, XENPV_NET_FAILED);
+        assert_int_equal(xenpv_net_detail(rig.net)->error, XENPV_ENOGRANT);
+        peer_down(&peer);
+        net_rig_down(&rig);
+    }
+    for (uint32_t ports = 1; ports < 4; ports++) {
+        net_rig_up(&rig, &(struct net_rig_options){.limits = {.ports = ports}});
+        peer_up(&peer, &rig, peer_linux);
+        assert_int_equal(xenpv_net_connect(rig.net, 0), 0);
+        net_rig_until(&rig, XENPV_NET_FAILED);
+        assert_int_equal(xenpv_net_detail(rig.net)->error, XENPV_ENOPORT);
+        peer_down(&peer);
+        net_rig_down(&rig);
+    }
+    net_rig_up(&rig, &(struct net_rig_options){.tx_buffers = 18,
+                                               .rx_buffers = 18,
+                                               .limits = {.grants = 8 + 47, .ports = 4}});
+    peer_up(&peer, &rig, peer_linux);
+    net_rig_connect(&rig);
+    down();
+}
+
+/* R2: full rings for a long time: no reset, and every packet is answered for. */
+static void test_seed_R2_full_rings(void **state)
+{
+    uint64_t sent = 0, ended = 0, received = 0, delivered = 0;
+    struct xenpv_net_frame frames[32];
+    struct xenpv_completion done[64];
+    int count;
+
+    (void)state;
+    up(&(struct net_rig_options){.rx_buffers = 300}, peer_linux);
+    for (uint32_t turn = 0; turn < 3000; turn++) {
+        while (net_rig_send(&rig, bytes, 60 + (sent * 613) % 9000, NULL) == 0)
+            sent++;
+        while (peer_deliver(&peer, 0, bytes, 60 + (uint32_t)((delivered * 419) % 9000),
+                            &(struct peer_frame){0}))
+            delivered++;
+        while ((count = xenpv_netq_poll(rig.q, done, 64)) > 0)
+            ended += (uint64_t)count;
+        while ((count = xenpv_netq_receive(rig.q, frames, 32)) > 0) {
+            received += (uint64_t)count;
+            while (count--)
+                xenpv_netq_return(rig.q, &frames[count]);
+        }
+        net_rig_step(&rig);
+        xenpv_mock_advance(rig.mock, 100);
+    }
+    while ((count = xenpv_netq_poll(rig.q, done, 64)) > 0)
+        ended += (uint64_t)count;
+    assert_true(sent > 100000);
+    assert_int_equal(ended, sent);
+    assert_int_equal(received, delivered);
+    assert_int_equal(peer.packets, sent);
+    assert_int_equal(info().connections, 1);
+    down();
+}
+
+/* ---- events ------------------------------------------------------------------------------------------ */
+
+/* Nobody is notified who did not ask for it. */
+static void test_notifications(void **state)
+{
+    struct xenpv_net_frame frame;
+
+    (void)state;
+    up(&(struct net_rig_options){0}, peer_linux);
+    peer.idle = true;
+    net_rig_rest(&rig);
+    peer.events[0] = peer.events[1] = 0;
+    /* The backend asks for none: its event index is behind. */
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(net_rig_send(&rig, bytes, 60, NULL), 0);
+    peer.idle = false;
+    net_rig_step(&rig);
+    assert_int_equal(peer.events[0], 1); /* armed once, when it attached */
+    assert_int_equal(net_rig_send(&rig, bytes, 60, NULL), 0);
+    assert_int_equal(net_rig_send(&rig, bytes, 60, NULL), 0);
+    net_rig_step(&rig);
+    assert_int_equal(peer.events[0], 2);
+    while (net_rig_wait(&rig, NULL) == 0 && xenpv_netq_pending(rig.q))
+        ;
+    /* No buffers were taken: none were given, and nobody was told. */
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(xenpv_netq_receive(rig.q, &frame, 1), 0);
+    net_rig_step(&rig);
+    assert_int_equal(peer.events[1], 0);
+    down();
+}
+
+/* ---- announcements ----------------------------------------------------------------------------------- */
+
+static void test_seed_O18_announcements(void **state)
+{
+    static const uint8_t mac[6] = {0, 0x16, 0x3e, 1, 2, 3}, ip4[4] = {10, 77, 0, 2};
+    static const uint8_t ip6[16] = {0xfd, 0x77, [15] = 2};
+    static const uint8_t arp[42] = {
+        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0x16, 0x3e, 1, 2, 3, 8, 6, 0, 1, 8, 0,  6,  4, 0,
+        1,    0,    0x16, 0x3e, 1,    2,    3, 10,   77,   0, 2, 0, 0, 0, 0, 0, 0, 10, 77, 0, 2};
+    uint8_t frame[XENPV_NET_ANNOUNCE_MAX];
+    uint32_t sum = 58 + 32;
+
+    (void)state;
+    memset(frame, 0xa5, sizeof(frame));
+    assert_int_equal(xenpv_net_announce_ipv4(frame, mac, ip4), 60);
+    assert_memory_equal(frame, arp, sizeof(arp));
+    for (uint32_t i = 42; i < 60; i++)
+        assert_int_equal(frame[i], 0);
+    assert_int_equal(xenpv_net_announce_ipv6(frame, mac, ip6), 86);
+    assert_memory_equal(frame + 6, mac, 6);
+    assert_memory_equal(frame + 22, ip6, 16);
+    assert_int_equal(frame[54], 136);
+    assert_int_equal(frame[58], 0x20);
+    assert_memory_equal(frame + 62, ip6, 16);
+    assert_int_equal(frame[78], 2);
+    assert_int_equal(frame[79], 1);
+    assert_memory_equal(frame + 80, mac, 6);
+    /* A right checksum makes the sum over all all ones. */
+    for (uint32_t i = 22; i < 86; i += 2)
+        sum += (uint32_t)frame[i] << 8 | frame[i + 1];
+    sum = (sum & 0xffff) + (sum >> 16);
+    assert_int_equal((sum & 0xffff) + (sum >> 16), 0xffff);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_seed_A10_attach_and_detach),
+        cmocka_unit_test(test_keys_of_an_owner_before),
+        cmocka_unit_test(test_seed_C1_switches),
+        cmocka_unit_test(test_oldest_backend),
+        cmocka_unit_test(test_seed_O4_queues),
+        cmocka_unit_test(test_keys_are_followed),
+        cmocka_unit_test(test_multicast),
+        cmocka_unit_test(test_headroom_changes),
+        cmocka_unit_test(test_seed_O7_O8_lost_connections),
+        cmocka_unit_test(test_frames_over_a_loss),
+        cmocka_unit_test(test_seed_O8_losses_close_together),
+        cmocka_unit_test(test_not_recovered),
+        cmocka_unit_test(test_GT_02_backend_keeps_mapping),
+        cmocka_unit_test(test_seed_O13_grants_run_out),
+        cmocka_unit_test(test_seed_R2_full_rings),
+        cmocka_unit_test(test_notifications),
+        cmocka_unit_test(test_seed_O18_announcements),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
