@@ -118,7 +118,7 @@ struct xenpv_netif_extra {
             uint32_t value;
         } hash;
         struct {
-            uint16_t headroom; /* bytes before the data, that the offset counts already */
+            uint16_t headroom; /* bytes of a page before the data; Linux's offset is 0 even so */
         } xdp;
     } u;
 };
