@@ -78,6 +78,17 @@ enum xenpv_check {
     XENPV_CHECK_RX_LENGTH = 26,   /* a received frame has at most 65535 bytes */
     XENPV_CHECK_CTRL_ID = 27,     /* a control answer's id belongs to an unanswered message */
     XENPV_CHECK_CTRL_TYPE = 28,   /* a control answer carries the type of its message */
+    XENPV_CHECK_TX_WHOLE = 40,    /* a packet is published whole (network backend role, as below) */
+    XENPV_CHECK_TX_SLOTS = 41,    /* at most 18 slots, or 1 without feature-sg */
+    XENPV_CHECK_TX_SIZE = 42,     /* 14 bytes at least, and no fewer than its fragments have */
+    XENPV_CHECK_TX_PAGE = 43,     /* a fragment ends within its page */
+    XENPV_CHECK_TX_EXTRA = 44,    /* an extra info is of a type that goes this way */
+    XENPV_CHECK_TX_GSO = 45,      /* a large packet has a size of segments, and the type it is of */
+    XENPV_CHECK_TX_OFFLOAD = 46,  /* blank checksums and large packets as they were offered */
+    XENPV_CHECK_CTRL_MAPPING = 47, /* a part of the mapping lies within it */
+    XENPV_CHECK_CTRL_QUEUE = 48,   /* a queue's number is below the number of queues */
+    XENPV_CHECK_CTRL_KEY = 49,     /* a key is no longer than the backend's */
+    XENPV_CHECK_CTRL_GREFS = 50, /* a list of static grants fits its page and the backend's table */
     XENPV_CHECK_COUNT
 };
 

@@ -71,6 +71,20 @@ static const struct name checks[XENPV_CHECK_COUNT] = {
     [XENPV_CHECK_RX_LENGTH] = {"rx-length", "a received frame has at most 65535 bytes"},
     [XENPV_CHECK_CTRL_ID] = {"ctrl-id", "a control answer's id belongs to an unanswered message"},
     [XENPV_CHECK_CTRL_TYPE] = {"ctrl-type", "a control answer carries the type of its message"},
+    [XENPV_CHECK_TX_WHOLE] = {"tx-whole", "a packet is published with all its slots"},
+    [XENPV_CHECK_TX_SLOTS] = {"tx-slots", "a packet has 18 slots at most, 1 without feature-sg"},
+    [XENPV_CHECK_TX_SIZE] = {"tx-size",
+                             "a packet has 14 bytes at least, and no fewer than its fragments"},
+    [XENPV_CHECK_TX_PAGE] = {"tx-page", "a fragment ends within its page"},
+    [XENPV_CHECK_TX_EXTRA] = {"tx-extra", "an extra info is GSO, MCAST_ADD, MCAST_DEL or HASH"},
+    [XENPV_CHECK_TX_GSO] = {"tx-gso",
+                            "a large packet is TCP of the type it says, with a size of segments"},
+    [XENPV_CHECK_TX_OFFLOAD] = {"tx-offload", "no offload that was not offered"},
+    [XENPV_CHECK_CTRL_MAPPING] = {"ctrl-mapping", "a part of the mapping lies within it"},
+    [XENPV_CHECK_CTRL_QUEUE] = {"ctrl-queue", "a queue's number is below the number of queues"},
+    [XENPV_CHECK_CTRL_KEY] = {"ctrl-key", "a key has 40 bytes at most"},
+    [XENPV_CHECK_CTRL_GREFS] = {"ctrl-grefs",
+                                "a list of static grants fits its page and the backend's table"},
 };
 
 static const struct name *error_entry(int error)
