@@ -72,7 +72,7 @@ struct xenpv_bus;
 struct xenpv_bus_row {
     const struct xenpv_key *key; /* what is asked for ... */
     struct xenpv_key_value *value;
-    char name[32]; /* ... or put, with its name: "feature-max-indirect-segments" fits */
+    char name[40]; /* ... or put, with its name: "feature-dynamic-multicast-control" fits */
     char text[XENPV_KEY_TEXT_MAX];
 };
 
@@ -237,8 +237,8 @@ enum xenpv_bus_update {
  */
 int xenpv_bus_update(struct xenpv_bus *bus, enum xenpv_bus_update update);
 
-/* From ->publish, ->connect and ->update only: puts a key of the own directory. XENPV_E2BIG: more keys than
- * there is room, a name of 32 bytes or more, or a text of 40 bytes or more. */
+/* From ->publish, ->connect and ->update only: puts a key of the own directory. XENPV_E2BIG: more
+ * keys than there is room, or a name or a text of 40 bytes or more. */
 int xenpv_bus_put_number(struct xenpv_bus *bus, const char *name, uint64_t number);
 int xenpv_bus_put_text(struct xenpv_bus *bus, const char *name, const char *text);
 /* From ->clean only: removes a key, or a directory, of the own directory. */
