@@ -27,7 +27,7 @@
 #define NET_HEADROOM_MAX   32767u
 #define NET_MTU            1500u
 #define NET_RING_PAGES     2u /* of a queue's arena: tx ring, rx ring, then the buffers */
-#define NET_PULL           128u /* bytes of a frame that its first slot has, so that it has all headers */
+#define NET_PULL           128u /* bytes of a frame that its first slot has: all headers */
 
 /* ---- a queue --------------------------------------------------------------------------------- */
 

@@ -51,7 +51,7 @@ const struct xenpv_key net_answer_keys[NET_ANSWER_COUNT] = {
     [NET_ANSWER_CARRIER] = NUMBER("carrier", 1, 0, 1),
 };
 
-/* `speed` and `disconnect` are those of the Windows drivers and of the toolstacks they come with. */
+/* `speed` and `disconnect` are those of the Windows drivers and of their toolstacks. */
 const struct xenpv_key net_live_keys[NET_LIVE_COUNT] = {
     [NET_LIVE_MAC] = TEXT("mac"),
     [NET_LIVE_MTU] = NUMBER("mtu", NET_MTU, MTU_MIN, MTU_MAX),

@@ -38,7 +38,7 @@ ALWAYS_INLINE void begin(struct xenpv_netq *q, struct net_tx *slot, uint32_t num
     q->tx.accepted++;
 }
 
-/* ---- the short way: one stretch, one page, nothing special ------------------------------------ */
+/* ---- the short way: one stretch, one page, nothing special ----------------------------------- */
 
 ALWAYS_INLINE void fill_up(const struct xenpv_netq *q, uint8_t *page, uint32_t length,
                            uint32_t size)
@@ -75,7 +75,7 @@ ALWAYS_INLINE bool send_short(struct xenpv_netq *q, const struct xenpv_net_packe
     return true;
 }
 
-/* ---- how a packet is divided ------------------------------------------------------------------ */
+/* ---- how a packet is divided ----------------------------------------------------------------- */
 
 /* What one request carries: bytes copied into its page, or where they lie in the shared pages. */
 struct piece {
@@ -181,7 +181,7 @@ static void make_plan(const struct xenpv_netq *q, const struct xenpv_net_packet 
     plan_copy(plan, bytes);
 }
 
-/* ---- the long way ------------------------------------------------------------------------------ */
+/* ---- the long way ---------------------------------------------------------------------------- */
 
 /* Moves the cursor on by `bytes`, copying them, or to NULL past them. */
 static void gather(struct cursor *cursor, uint8_t *to, uint32_t bytes)
@@ -383,7 +383,7 @@ void xenpv_netq_submit(struct xenpv_netq *q)
         netq_publish(q, &q->tx.ring, 0);
 }
 
-/* ---- answers ---------------------------------------------------------------------------------- */
+/* ---- answers --------------------------------------------------------------------------------- */
 
 static inline void hand_out(struct xenpv_netq *q, struct xenpv_completion *out,
                             const struct xenpv_completion *ended)

@@ -220,6 +220,21 @@ bool peer_deliver(struct peer *peer, uint32_t queue, const uint8_t *bytes, uint3
     return true;
 }
 
+void peer_exchange(struct peer *peer)
+{
+    static uint8_t bytes[9000], found[9000];
+    struct xenpv_net_frame frame;
+
+    net_rig_fill(bytes, sizeof(bytes), peer->packets);
+    assert_int_equal(net_rig_send(peer->rig, bytes, 9000, NULL), 0);
+    assert_int_equal(net_rig_wait(peer->rig, NULL), 0);
+    assert_int_equal(peer->last.length, 9000);
+    assert_memory_equal(peer->last.bytes, bytes, 9000);
+    assert_true(peer_deliver(peer, 0, bytes, 5000, &(struct peer_frame){0}));
+    assert_int_equal(net_rig_receive(peer->rig, found, &frame), 5000);
+    assert_memory_equal(found, bytes, 5000);
+}
+
 /* ---- control --------------------------------------------------------------------------------- */
 
 static void serve_ctrl(struct peer *peer)

@@ -97,6 +97,9 @@ struct xenpv_netif_rx_request peer_buffer(struct peer *peer, uint32_t queue);
 bool peer_deliver(struct peer *peer, uint32_t queue, const uint8_t *bytes, uint32_t length,
                   const struct peer_frame *how);
 
+/* A frame of several pages each way, on the rig's queue, which is the first. */
+void peer_exchange(struct peer *peer);
+
 /* Copies from or to a page of the frontend's; 0 or the port's error. */
 int peer_copy(struct peer *peer, uint32_t ref, uint32_t offset, void *local, uint32_t bytes,
               bool to_peer);

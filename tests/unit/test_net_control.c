@@ -234,7 +234,7 @@ static void test_any_order(void **state)
     down();
 }
 
-/* FE-28: no answer: it ends with its time, and its place is not used again before it is answered. */
+/* FE-28: no answer: it ends with its time, and its place is not used before it is answered. */
 static void test_FE_28_late_answers(void **state)
 {
     struct xenpv_netctl_request request = {.type = XENPV_NETIF_CTRL_GET_HASH_FLAGS};
@@ -277,7 +277,7 @@ static void test_FE_28_late_answers(void **state)
     down();
 }
 
-/* ---- static grants --------------------------------------------------------------------------------- */
+/* ---- static grants --------------------------------------------------------------------------- */
 
 /* As many buffers as it keeps, of each queue, rx first; tx to be read only. */
 static void test_static_grants(void **state)

@@ -45,7 +45,7 @@ static void end(uint32_t check)
     net_rig_down(&rig);
 }
 
-/* ---- answers to what was sent ------------------------------------------------------------------ */
+/* ---- answers to what was sent ---------------------------------------------------------------- */
 
 #define OWN 0x10000 /* the packet's own id */
 
@@ -165,7 +165,7 @@ static void test_FE_09_unpublished_id(void **state)
     end(XENPV_CHECK_RSP_INFLIGHT);
 }
 
-/* ---- what is received -------------------------------------------------------------------------- */
+/* ---- what is received ------------------------------------------------------------------------ */
 
 struct slot {
     int32_t id; /* OWN: as it should be */
@@ -376,7 +376,7 @@ static void test_indexes_go_round(void **state)
     end(0);
 }
 
-/* ---- the control ring -------------------------------------------------------------------------- */
+/* ---- the control ring ------------------------------------------------------------------------ */
 
 static int keep(struct peer *p, const struct xenpv_netif_ctrl_request *request, uint32_t *data)
 {
@@ -439,7 +439,7 @@ static void test_control(void **state)
     }
 }
 
-/* ---- keys -------------------------------------------------------------------------------------- */
+/* ---- keys ------------------------------------------------------------------------------------ */
 
 /* LC-08: what stands in a key, and what the frontend makes of it. */
 static const struct {

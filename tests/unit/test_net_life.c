@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The life of a vif: attach and detach, backends that restart, suspends, keys that change. */
+/* The life of a vif: attach and detach, keys that change, notifications, announcements. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -30,20 +30,6 @@ static void down(void)
     net_rig_down(&rig);
 }
 
-/* A frame each way. */
-static void exchange(void)
-{
-    struct xenpv_net_frame frame;
-
-    assert_int_equal(net_rig_send(&rig, bytes, 9000, NULL), 0);
-    assert_int_equal(net_rig_wait(&rig, NULL), 0);
-    assert_int_equal(peer.last.length, 9000);
-    assert_memory_equal(peer.last.bytes, bytes, 9000);
-    assert_true(peer_deliver(&peer, 0, bytes, 5000, &(struct peer_frame){0}));
-    assert_int_equal(net_rig_receive(&rig, found, &frame), 5000);
-    assert_memory_equal(found, bytes, 5000);
-}
-
 static struct xenpv_net_info info(void)
 {
     struct xenpv_net_info told;
@@ -52,7 +38,7 @@ static struct xenpv_net_info info(void)
     return told;
 }
 
-/* ---- attach and detach ------------------------------------------------------------------------- */
+/* ---- attach and detach ----------------------------------------------------------------------- */
 
 /* A10: 1,000 times, with frames on their way; nothing leaks. */
 static void test_seed_A10_attach_and_detach(void **state)
@@ -66,7 +52,7 @@ static void test_seed_A10_attach_and_detach(void **state)
     for (uint32_t i = 0; i < 1000; i++) {
         net_rig_connect(&rig);
         if (i % 3 == 0)
-            exchange();
+            peer_exchange(&peer);
         assert_int_equal(net_rig_send(&rig, bytes, 1000, NULL), 0);
         peer_deliver(&peer, 1, bytes, 700, &(struct peer_frame){0});
         net_rig_close(&rig);
@@ -146,7 +132,7 @@ static void test_seed_C1_switches(void **state)
                 assert_int_equal(value, expected);
             assert_int_equal((info().features & switches[i].without) == 0, off);
             if (!off || switches[i].without != XENPV_NET_SG)
-                exchange();
+                peer_exchange(&peer);
             down();
         }
     }
@@ -197,7 +183,7 @@ static void test_seed_O4_queues(void **state)
     }
 }
 
-/* ---- keys that change ---------------------------------------------------------------------------- */
+/* ---- keys that change ------------------------------------------------------------------------ */
 
 static void test_keys_are_followed(void **state)
 {
@@ -238,7 +224,7 @@ static void test_keys_are_followed(void **state)
         assert_int_equal(info().carrier, expected[i].carrier);
         assert_int_equal(info().mtu, expected[i].mtu);
         assert_int_equal(info().speed, expected[i].speed);
-        exchange();
+        peer_exchange(&peer);
     }
     assert_int_equal(info().mac[5], 1);
     assert_int_equal(info().connections, 1);
@@ -270,7 +256,7 @@ static void test_multicast(void **state)
     assert_int_equal(net_rig_get(&rig, NET_RIG_FRONTEND, "request-multicast-control"), 0);
     assert_false(info().multicast);
     assert_int_equal(net_rig_get(&rig, NET_RIG_FRONTEND, "state"), 4);
-    exchange();
+    peer_exchange(&peer);
     down();
     up(&(struct net_rig_options){.without = XENPV_NET_DYNAMIC}, peer_linux);
     assert_int_equal(xenpv_net_set_multicast(rig.net, true), XENPV_ENOTSUP);
@@ -300,7 +286,7 @@ static void test_headroom_changes(void **state)
         net_rig_rest(&rig);
         assert_int_equal(net_rig_get(&rig, NET_RIG_FRONTEND, "xdp-headroom"), 256);
         assert_int_equal(peer.headroom, silent ? 64 : 256);
-        exchange();
+        peer_exchange(&peer);
         if (silent) {
             assert_int_equal(net_rig_get(&rig, NET_RIG_FRONTEND, "state"), 7);
             xenpv_mock_advance(rig.mock, 5000);
@@ -312,7 +298,7 @@ static void test_headroom_changes(void **state)
         net_rig_set(&rig, NET_RIG_FRONTEND, "mtu", "8900");
         net_rig_rest(&rig);
         assert_int_equal(info().mtu, 8900);
-        exchange();
+        peer_exchange(&peer);
         assert_int_equal(info().connections, 1);
         down();
     }
@@ -321,241 +307,7 @@ static void test_headroom_changes(void **state)
     down();
 }
 
-/* ---- lost connections ------------------------------------------------------------------------------ */
-
-enum loss { RESTART, SUSPEND, DRIVER_DOMAIN, LOSSES };
-static const char *const losses[LOSSES] = {"restart", "suspend", "driver domain"};
-
-static void lose(enum loss loss)
-{
-    if (loss == RESTART)
-        peer_restart(&peer);
-    else if (loss == SUSPEND) {
-        peer_down(&peer);
-        assert_int_equal(xenpv_mock_suspend(rig.mock, 1), 0);
-        net_rig_remove(&rig);
-        net_rig_make(&rig, 0);
-        peer_up(&peer, &rig, peer_linux);
-    } else {
-        uint16_t next = (uint16_t)(rig.backend + 1);
-
-        peer_down(&peer);
-        assert_int_equal(xenpv_mock_remove_domain(rig.mock, rig.backend), 0);
-        net_rig_remove(&rig);
-        net_rig_make(&rig, next);
-        peer_up(&peer, &rig, peer_linux);
-    }
-}
-
-/* O7, O8, O18: what was sent and not answered ends with EPEER, the vif returns, and says so. */
-static void test_seed_O7_O8_lost_connections(void **state)
-{
-    (void)state;
-    for (enum loss loss = RESTART; loss < LOSSES; loss++) {
-        for (uint32_t sent = 0; sent < 40; sent += 13) {
-            struct xenpv_completion done[64];
-            uint32_t lost = 0;
-
-            print_message("  %s, %u packets\n", losses[loss], sent);
-            up(&(struct net_rig_options){.recover_ms = 30000,
-                                         .backend = loss == DRIVER_DOMAIN ? 5 : 0},
-               peer_linux);
-            peer.idle = true;
-            for (uint32_t i = 0; i < sent; i++)
-                assert_int_equal(net_rig_send(&rig, bytes, 60 + i * 500, &done[i]), 0);
-            assert_int_equal(xenpv_netq_connections(rig.q), 1);
-            lose(loss);
-            for (int i = 0; i < 200 && (info().connections < 2 || lost < sent); i++) {
-                int count = xenpv_netq_poll(rig.q, done, 3);
-
-                for (int k = 0; k < count; k++)
-                    assert_int_equal(done[k].status, XENPV_EPEER);
-                lost += count > 0 ? (uint32_t)count : 0;
-                net_rig_step(&rig);
-                xenpv_mock_advance(rig.mock, 10);
-            }
-            assert_int_equal(xenpv_net_state(rig.net), XENPV_NET_CONNECTED);
-            assert_int_equal(lost, sent);
-            assert_int_equal(xenpv_netq_connections(rig.q), 2);
-            peer.idle = false;
-            exchange();
-            down();
-        }
-    }
-}
-
-/* What the caller holds he goes on reading: the queue is held only once he has returned it. */
-static void test_frames_over_a_loss(void **state)
-{
-    (void)state;
-    for (enum loss loss = RESTART; loss < LOSSES; loss++) {
-        struct xenpv_net_frame frame;
-        struct xenpv_iov iov = {bytes, 60};
-        struct xenpv_net_packet packet = {&iov, 1, {0}};
-        struct xenpv_completion done;
-
-        up(&(struct net_rig_options){.recover_ms = 30000, .backend = loss == DRIVER_DOMAIN ? 5 : 0},
-           peer_linux);
-        assert_true(peer_deliver(&peer, 0, bytes, 9000, &(struct peer_frame){0}));
-        assert_int_equal(xenpv_netq_receive(rig.q, &frame, 1), 1);
-        lose(loss);
-        for (int i = 0; i < 100; i++) {
-            net_rig_step(&rig);
-            xenpv_mock_advance(rig.mock, 10);
-            xenpv_netq_poll(rig.q, &done, 1);
-        }
-        assert_int_equal(xenpv_net_state(rig.net), XENPV_NET_RECOVERING);
-        assert_false(xenpv_netq_held(rig.q));
-        assert_memory_equal(frame.fragment[0].base, bytes, 4096);
-        assert_int_equal(xenpv_netq_send(rig.q, &packet, NULL), XENPV_EFULL);
-        assert_int_equal(xenpv_netq_receive(rig.q, &frame, 1), 0);
-        xenpv_netq_return(rig.q, &frame);
-        net_rig_until(&rig, XENPV_NET_CONNECTED);
-        exchange();
-        down();
-    }
-}
-
-/* A loss at each step of work, three times in a row, and a second one while it is being made anew. */
-static void test_seed_O8_losses_close_together(void **state)
-{
-    (void)state;
-    for (uint32_t gap = 0; gap < 25; gap++) {
-        for (enum loss loss = RESTART; loss <= SUSPEND; loss++) {
-            up(&(struct net_rig_options){.recover_ms = 30000}, peer_linux);
-            for (int times = 0; times < 3; times++) {
-                net_rig_send(&rig, bytes, 3000, NULL);
-                lose(loss);
-                for (uint32_t i = 0; i < gap; i++) {
-                    struct xenpv_completion done;
-
-                    net_rig_step(&rig);
-                    xenpv_netq_poll(rig.q, &done, 1);
-                }
-            }
-            net_rig_until(&rig, XENPV_NET_CONNECTED);
-            for (int i = 0; i < 100; i++) {
-                struct xenpv_completion done;
-
-                net_rig_step(&rig);
-                while (xenpv_netq_poll(rig.q, &done, 1) > 0)
-                    ;
-                xenpv_mock_advance(rig.mock, 20);
-            }
-            assert_int_equal(xenpv_net_state(rig.net), XENPV_NET_CONNECTED);
-            assert_int_equal(xenpv_netq_pending(rig.q), 0);
-            exchange();
-            down();
-        }
-    }
-}
-
-/* recover_ms 0: it is not awaited. And one that goes for good: online 0. */
-static void test_not_recovered(void **state)
-{
-    (void)state;
-    for (int unplug = 0; unplug < 2; unplug++) {
-        struct xenpv_completion done;
-
-        up(&(struct net_rig_options){.recover_ms = unplug ? 30000 : 0}, peer_linux);
-        peer.idle = true;
-        assert_int_equal(net_rig_send(&rig, bytes, 3000, &done), 0);
-        if (unplug) {
-            net_rig_set(&rig, rig.backend_path, "online", "0");
-            net_rig_set(&rig, rig.backend_path, "state", "5");
-            peer.state = 5;
-        } else
-            peer_restart(&peer);
-        net_rig_until(&rig, XENPV_NET_FAILED);
-        assert_int_equal(xenpv_net_detail(rig.net)->error, XENPV_EPEER);
-        peer_down(&peer);
-        net_rig_down(&rig);
-    }
-}
-
-/* GT-02: a backend that says that it has closed, and keeps all it has mapped. */
-static void test_GT_02_backend_keeps_mapping(void **state)
-{
-    (void)state;
-    up(&(struct net_rig_options){.close_ms = 100}, peer_linux);
-    peer.stubborn = true;
-    xenpv_net_close(rig.net, xenpv_mock_now(rig.mock));
-    net_rig_until(&rig, XENPV_NET_FAILED);
-    assert_int_equal(xenpv_net_detail(rig.net)->error, XENPV_ETIMEDOUT);
-    /* Rings and buffers of the queue, and the control ring with its pages. */
-    assert_int_equal(xenpv_net_abandoned(rig.net), 2 + 256 + 256 + 9);
-    peer_down(&peer);
-    net_rig_down_with_abandoned(&rig);
-}
-
-/* O13: as many vifs' worth of grants as there are, and not one more; then all goes on. */
-static void test_seed_O13_grants_run_out(void **state)
-{
-    (void)state;
-    for (uint32_t grants = 8; grants < 8 + 2 + 36 + 9; grants += 5) {
-        net_rig_up(&rig, &(struct net_rig_options){
-                             .tx_buffers = 18, .rx_buffers = 18, .limits = {.grants = grants}});
-        peer_up(&peer, &rig, peer_linux);
-        assert_int_equal(xenpv_net_connect(rig.net, 0), 0);
-        net_rig_until(&rig, XENPV_NET_FAILED);
-        assert_int_equal(xenpv_net_detail(rig.net)->error, XENPV_ENOGRANT);
-        peer_down(&peer);
-        net_rig_down(&rig);
-    }
-    for (uint32_t ports = 1; ports < 4; ports++) {
-        net_rig_up(&rig, &(struct net_rig_options){.limits = {.ports = ports}});
-        peer_up(&peer, &rig, peer_linux);
-        assert_int_equal(xenpv_net_connect(rig.net, 0), 0);
-        net_rig_until(&rig, XENPV_NET_FAILED);
-        assert_int_equal(xenpv_net_detail(rig.net)->error, XENPV_ENOPORT);
-        peer_down(&peer);
-        net_rig_down(&rig);
-    }
-    net_rig_up(&rig, &(struct net_rig_options){.tx_buffers = 18,
-                                               .rx_buffers = 18,
-                                               .limits = {.grants = 8 + 47, .ports = 4}});
-    peer_up(&peer, &rig, peer_linux);
-    net_rig_connect(&rig);
-    down();
-}
-
-/* R2: full rings for a long time: no reset, and every packet is answered for. */
-static void test_seed_R2_full_rings(void **state)
-{
-    uint64_t sent = 0, ended = 0, received = 0, delivered = 0;
-    struct xenpv_net_frame frames[32];
-    struct xenpv_completion done[64];
-    int count;
-
-    (void)state;
-    up(&(struct net_rig_options){.rx_buffers = 300}, peer_linux);
-    for (uint32_t turn = 0; turn < 3000; turn++) {
-        while (net_rig_send(&rig, bytes, 60 + (sent * 613) % 9000, NULL) == 0)
-            sent++;
-        while (peer_deliver(&peer, 0, bytes, 60 + (uint32_t)((delivered * 419) % 9000),
-                            &(struct peer_frame){0}))
-            delivered++;
-        while ((count = xenpv_netq_poll(rig.q, done, 64)) > 0)
-            ended += (uint64_t)count;
-        while ((count = xenpv_netq_receive(rig.q, frames, 32)) > 0) {
-            received += (uint64_t)count;
-            while (count--)
-                xenpv_netq_return(rig.q, &frames[count]);
-        }
-        net_rig_step(&rig);
-        xenpv_mock_advance(rig.mock, 100);
-    }
-    while ((count = xenpv_netq_poll(rig.q, done, 64)) > 0)
-        ended += (uint64_t)count;
-    assert_true(sent > 100000);
-    assert_int_equal(ended, sent);
-    assert_int_equal(received, delivered);
-    assert_int_equal(peer.packets, sent);
-    assert_int_equal(info().connections, 1);
-    down();
-}
-
-/* ---- events ------------------------------------------------------------------------------------------ */
+/* ---- events ---------------------------------------------------------------------------------- */
 
 /* Nobody is notified who did not ask for it. */
 static void test_notifications(void **state)
@@ -587,7 +339,7 @@ static void test_notifications(void **state)
     down();
 }
 
-/* ---- announcements ----------------------------------------------------------------------------------- */
+/* ---- announcements --------------------------------------------------------------------------- */
 
 static void test_seed_O18_announcements(void **state)
 {
@@ -632,13 +384,6 @@ int main(void)
         cmocka_unit_test(test_keys_are_followed),
         cmocka_unit_test(test_multicast),
         cmocka_unit_test(test_headroom_changes),
-        cmocka_unit_test(test_seed_O7_O8_lost_connections),
-        cmocka_unit_test(test_frames_over_a_loss),
-        cmocka_unit_test(test_seed_O8_losses_close_together),
-        cmocka_unit_test(test_not_recovered),
-        cmocka_unit_test(test_GT_02_backend_keeps_mapping),
-        cmocka_unit_test(test_seed_O13_grants_run_out),
-        cmocka_unit_test(test_seed_R2_full_rings),
         cmocka_unit_test(test_notifications),
         cmocka_unit_test(test_seed_O18_announcements),
     };

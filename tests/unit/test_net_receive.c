@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a backend delivers is handed over as it was; what fails is dropped as a whole, and no more. */
+/* What a backend delivers is handed over as it was; what fails is dropped whole, and no more. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

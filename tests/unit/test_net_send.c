@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What is sent arrives as it was, in as few slots as it takes, with what is to be told beside it. */
+/* What is sent arrives as it was, in as few slots as it takes, with what is told beside it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -218,7 +218,7 @@ static void test_offloads(void **state)
     down();
 }
 
-/* C1: what is switched off, or not offered, is refused, and no more is sent than the backend takes. */
+/* C1: what is switched off, or not offered, is refused. */
 static const struct {
     uint32_t without;
     const struct peer_key *offer;
