@@ -30,4 +30,4 @@ need_packages() {
 }
 
 # shellcheck disable=SC2034
-build_packages=(gcc libc6-dev cmake ninja-build pkg-config libxen-dev libcmocka-dev)
+build_packages=(gcc libc6-dev cmake ninja-build pkg-config libxen-dev libcmocka-dev libpcap-dev)

@@ -1,0 +1,12 @@
+# libpcap, through pkg-config. Without it a network backend neither replays nor captures frames.
+set(XENPV_PCAP OFF)
+if(NOT WIN32 AND NOT CMAKE_CROSSCOMPILING)
+    find_package(PkgConfig)
+    if(PkgConfig_FOUND)
+        pkg_check_modules(PCAP IMPORTED_TARGET libpcap)
+        set(XENPV_PCAP ${PCAP_FOUND})
+    endif()
+endif()
+if(NOT XENPV_PCAP)
+    message(STATUS "xenpv: no libpcap (libpcap-dev): no files of frames")
+endif()
