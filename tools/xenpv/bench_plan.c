@@ -102,11 +102,13 @@ static const char *const mock_disks[] = {"null", "empty", "memory", NULL};
 static const struct limits depth_limits = {1, 4096, 1};
 static const struct limits size_limits = {512, 16u << 20, 512};
 
-static bool read_lists(const struct bench_options *asked, struct matrix *matrix)
+static bool read_lists(const struct options *options, struct matrix *matrix)
 {
+    const struct bench_options *asked = &options->bench;
+
     return each_word("--depth", or_else(asked->depths, "1,4,32,128"), &matrix->depths, take_number,
                      &depth_limits) &&
-           each_word("--size", or_else(asked->sizes, asked->full ? "512,4K,64K,1M" : "4K"),
+           each_word("--size", or_else(options->size, asked->full ? "512,4K,64K,1M" : "4K"),
                      &matrix->sizes, take_number, &size_limits) &&
            each_word("--mode", or_else(asked->modes, "polled,event"), &matrix->modes, take_name,
                      mode_names) &&
@@ -206,7 +208,7 @@ bool bench_plan_make(const struct options *options, struct device *device, struc
                                              : asked->quick   ? QUICK_MS
                                                               : REPEAT_MS,
                                 .grants = asked->grants};
-    if (!suits(options, device) || !read_lists(asked, &matrix) ||
+    if (!suits(options, device) || !read_lists(options, &matrix) ||
         !may_write(asked, device, &matrix))
         return false;
     count_queues(options->queues ? options->queues : asked->full ? 4 : 1, &matrix.queues);

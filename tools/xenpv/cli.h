@@ -39,21 +39,40 @@ enum {
     OPTION_UNITS = 1 << 13,
     OPTION_WITHOUT = 1 << 14,
     OPTION_BENCH = 1 << 15, /* all of struct bench_options */
+    OPTION_SIZE = 1 << 16,
+    /* How a vif is used. */
+    OPTION_NET_WITHOUT = 1 << 17,
+    OPTION_ADDRESS = 1 << 18,
+    OPTION_COUNT = 1 << 19,
+    OPTION_INTERVAL = 1 << 20,
+    OPTION_PCAP = 1 << 21,
+    OPTION_DURATION = 1 << 22,
+    OPTION_RATE = 1 << 23,
+    OPTION_REPEAT = 1 << 24,
+    OPTION_NAME = 1 << 25,
+    OPTION_TIMEOUT = 1 << 26, /* every command knows it */
     OPTIONS_FORM = OPTION_QUEUES | OPTION_RING_ORDER | OPTION_SEGMENTS | OPTION_POLL |
                    OPTION_UNITS | OPTION_WITHOUT,
     OPTIONS_DISK = OPTIONS_FORM | OPTION_TAKE_OVER, /* of all commands that connect to one */
+    OPTIONS_NET_FORM = OPTION_QUEUES | OPTION_POLL | OPTION_NET_WITHOUT,
+    OPTIONS_VIF = OPTIONS_NET_FORM | OPTION_TAKE_OVER, /* the same of network cards */
 };
+
+#define OPTION_SPECS_MAX 96u
 
 struct options {
     enum port_choice port;
     const char **mock_disks; /* paths */
     unsigned mock_disk_count;
+    const char **mock_nets; /* loopback, pair, pcap=FILE */
+    unsigned mock_net_count;
     const char **mock_backend; /* KEY=VALUE,... */
     unsigned mock_backend_count;
     bool json;
     bool verbose;
-    uint32_t timeout_ms; /* 0: for ever */
-    unsigned given;      /* OPTION_ bits */
+    uint32_t timeout_ms;         /* 0: for ever */
+    unsigned given;              /* OPTION_ bits */
+    bool seen[OPTION_SPECS_MAX]; /* which of all options, by their row in options.c */
     uint64_t offset, length, target_offset;
     const char *in, *out;
     bool all, secure, take_over;
@@ -61,6 +80,10 @@ struct options {
     /* As in struct xenpv_blk_config; 0 unless given. */
     uint32_t queues, ring_order, segments, units, without;
     bool poll;
+    const char *size;     /* bytes; of a bench a list of them; NULL where not given */
+    uint32_t net_without; /* as in struct xenpv_net_config */
+    const char *address, *pcap, *name;
+    uint32_t count, interval_ms, duration_s, rate, repeat; /* 0: not given, but of interval_ms */
     struct bench_options bench;
 };
 
@@ -76,6 +99,6 @@ struct command {
 
 /* Up to an entry without a name. */
 extern const struct command list_commands[], info_commands[], store_commands[], blk_commands[],
-    bench_commands[];
+    net_commands[], bench_commands[];
 
 #endif

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* xenpv info: one disk: both ends, what is offered, what is used of it, and why not more. */
+/* xenpv info: one device: both ends, what is offered, what is used of it, and why not more. */
 #include <inttypes.h>
 #include <string.h>
 
 #include "complain.h"
+#include "info.h"
 #include "json.h"
 #include "number.h"
+#include "options.h"
 #include "vbd.h"
 
 struct view {
@@ -16,28 +18,6 @@ struct view {
     struct xenpv_negotiation features[XENPV_BLK_NEGOTIATIONS];
     uint32_t feature_count;
 };
-
-static const char *const key_states[] = {
-    [XENPV_KEY_UNREAD] = "not yet",
-    [XENPV_KEY_GOOD] = "good",
-    [XENPV_KEY_ABSENT] = "absent",
-    [XENPV_KEY_JUNK] = "junk",
-    [XENPV_KEY_OUT_OF_RANGE] = "out of range",
-};
-
-static const char *or_dash(const char *text)
-{
-    return text[0] ? text : "-";
-}
-
-/* "4 Connected", or that there is something else than a state. */
-static void state_text(uint32_t state, char text[32])
-{
-    if (state == XENPV_STATE_JUNK)
-        snprintf(text, 32, "no valid state");
-    else
-        snprintf(text, 32, "%u %s", state, xenpv_bus_state_name(state));
-}
 
 /* -------------------------------------------------------------------------------------- text -- */
 
@@ -94,33 +74,15 @@ static void print_identity(const struct xenpv_blk_info *info)
         printf("designator %s\n", info->designator);
 }
 
-/* A good value is shown bare; a bad one with what is wrong with it. */
-static void print_feature(const struct xenpv_negotiation *feature)
-{
-    char offered[64];
-
-    if (feature->status == XENPV_KEY_GOOD)
-        snprintf(offered, sizeof(offered), "%s", feature->offered);
-    else if (feature->status == XENPV_KEY_ABSENT)
-        snprintf(offered, sizeof(offered), "-");
-    else if (feature->status == XENPV_KEY_UNREAD)
-        snprintf(offered, sizeof(offered), "not yet");
-    else
-        snprintf(offered, sizeof(offered), "%s (%s)", feature->offered,
-                 key_states[feature->status]);
-    printf("%-30s  %-8s  %-8s  %4" PRIu64 "%s%s\n", feature->key, offered, or_dash(feature->asked),
-           feature->chosen, feature->why[0] ? "  " : "", feature->why);
-}
-
 static void print_text(const struct view *view)
 {
     const struct xenpv_blk_info *info = &view->info;
     char frontend[32], backend[32];
 
-    state_text(info->frontend_state, frontend);
-    state_text(info->backend_state, backend);
+    info_state_text(info->frontend_state, frontend);
+    info_state_text(info->backend_state, backend);
     printf("%s (%s)\n", view->device.name, view->name);
-    printf("holder     %s\n", or_dash(view->holder));
+    printf("holder     %s\n", info_or_dash(view->holder));
     printf("frontend   %s  %s\n", frontend, info->frontend_path);
     printf("backend    %s  %s (domain %u)\n", backend, info->backend_path, info->backend_id);
     printf("type       %s%s%s, %s\n", info->device_type[0] ? info->device_type : "disk",
@@ -132,23 +94,10 @@ static void print_text(const struct view *view)
     if (info->doubt[0])
         printf("doubt      %s; the switch is --units\n", info->doubt);
     print_use(info);
-    printf("\n%-30s  %-8s  %-8s  %4s  %s\n", "FEATURE", "OFFERED", "ASKED", "USED", "WHY NOT MORE");
-    for (uint32_t i = 0; i < view->feature_count; i++)
-        print_feature(&view->features[i]);
+    info_print_features(view->features, view->feature_count);
 }
 
 /* -------------------------------------------------------------------------------------- JSON -- */
-
-static void print_end_json(const char *end, const char *path, uint32_t state)
-{
-    json_open(end, '{');
-    json_text("path", path);
-    if (state == XENPV_STATE_JUNK)
-        json_null("state");
-    else
-        json_number("state", state);
-    json_text("state_name", xenpv_bus_state_name(state));
-}
 
 static void print_disk_json(const struct xenpv_blk_info *info)
 {
@@ -186,18 +135,6 @@ static void print_use_json(const struct xenpv_blk_info *info)
     json_number("discard_alignment", info->discard_alignment);
 }
 
-static void print_feature_json(const struct xenpv_negotiation *feature)
-{
-    json_open(NULL, '{');
-    json_text("key", feature->key);
-    json_text("status", key_states[feature->status]);
-    json_text("offered", feature->offered);
-    json_text("asked", feature->asked);
-    json_number("used", feature->chosen);
-    json_text("why_not_more", feature->why);
-    json_close('}');
-}
-
 static void print_json(const struct view *view)
 {
     const struct xenpv_blk_info *info = &view->info;
@@ -206,17 +143,14 @@ static void print_json(const struct view *view)
     json_text("device", view->device.name);
     json_text("name", view->name);
     json_text("holder", view->holder);
-    print_end_json("frontend", info->frontend_path, info->frontend_state);
+    info_json_end("frontend", info->frontend_path, info->frontend_state);
     json_close('}');
-    print_end_json("backend", info->backend_path, info->backend_state);
+    info_json_end("backend", info->backend_path, info->backend_state);
     json_number("domain", info->backend_id);
     json_close('}');
     print_disk_json(info);
     print_use_json(info);
-    json_open("features", '[');
-    for (uint32_t i = 0; i < view->feature_count; i++)
-        print_feature_json(&view->features[i]);
-    json_close(']');
+    info_json_features(view->features, view->feature_count);
     json_close('}');
 }
 
@@ -241,6 +175,38 @@ static int show(struct vbd *vbd, bool json)
     return STATUS_DONE;
 }
 
+/* Disks have options that network cards have not, and the other way round. */
+static bool suits(const struct options *options, unsigned known)
+{
+    const struct command as = {.name = "info", .options = known};
+
+    return options_suit(options, &as);
+}
+
+static int run_vif(const struct options *options, const char *name)
+{
+    struct machine *machine;
+    struct device device;
+    struct vif vif = {.net = NULL};
+    int status;
+
+    if (!suits(options, OPTIONS_NET_FORM) || !device_parse_vif(name, &device))
+        return STATUS_USAGE;
+    status = machine_open(options, MACHINE_STORE, &machine);
+    if (status != STATUS_DONE)
+        return status;
+    status = device_find_vif(machine, &device);
+    if (status == STATUS_DONE)
+        status = vif_make(&vif, machine, &device);
+    if (status == STATUS_DONE)
+        status = vif_inspect(&vif);
+    if (status == STATUS_DONE && options->json)
+        info_json_vif(&vif, NULL, NULL);
+    else if (status == STATUS_DONE)
+        info_print_vif(&vif);
+    return machine_close(machine, vif_close(&vif, status));
+}
+
 static int run(const struct options *options, int count, char **arguments)
 {
     struct machine *machine;
@@ -249,7 +215,9 @@ static int run(const struct options *options, int count, char **arguments)
     int status;
 
     (void)count;
-    if (!device_parse_disk(arguments[0], &device))
+    if (device_means_vif(arguments[0]))
+        return run_vif(options, arguments[0]);
+    if (!suits(options, OPTIONS_FORM) || !device_parse_disk(arguments[0], &device))
         return STATUS_USAGE;
     status = machine_open(options, MACHINE_STORE, &machine);
     if (status != STATUS_DONE)
@@ -264,11 +232,12 @@ static int run(const struct options *options, int count, char **arguments)
 
 const struct command info_commands[] = {
     {.name = "info",
-     .arguments = "DISK",
-     .summary = "show one disk: what is offered, what is used, and why not more",
-     .help = "Shows both ends of the device, its holder, the disk's properties, and each feature\n"
-             "that its backend offers, with what xenpv uses of it. Changes nothing.\n",
-     .options = OPTIONS_FORM,
+     .arguments = "DEVICE",
+     .summary = "show a disk or network card: what is offered, what is used, and why not more",
+     .help =
+         "Shows both ends of the device, its holder, its properties, and each feature that its\n"
+         "backend offers, with what xenpv uses of it. Changes nothing.\n",
+     .options = OPTIONS_FORM | OPTIONS_NET_FORM,
      .least = 1,
      .most = 1,
      .run = run},

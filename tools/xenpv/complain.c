@@ -74,12 +74,15 @@ int status_of_error(int error)
 }
 
 /* What a user can do about it; "" where nothing sensible can be said. */
-static const char *advice(int error)
+static const char *advice(const char *device, int error)
 {
     switch (error) {
     case XENPV_ETIMEDOUT:
-        return "; is the backend alive? 'xl block-list' and its log in the backend domain tell, "
-               "--timeout gives it longer";
+        return strncmp(device, "vif/", 4) == 0
+                   ? "; is the backend alive? 'xl network-list' and its log in the backend domain "
+                     "tell, --timeout gives it longer"
+                   : "; is the backend alive? 'xl block-list' and its log in the backend domain "
+                     "tell, --timeout gives it longer";
     case XENPV_EACCES:
         return "; run as root";
     default:
@@ -125,5 +128,5 @@ int complain_of_device(const char *device, const struct xenpv_detail *detail, ui
     describe_error(detail, waited_ms, reason, sizeof(reason));
     return complain(status_of_error(detail->error), "%s: %s%s: %s%s%s", device,
                     detail->step ? detail->step : "using it", finding, reason,
-                    advice(detail->error), note);
+                    advice(device, detail->error), note);
 }

@@ -32,6 +32,7 @@ struct machine_ops {
 
 struct machine {
     struct xenpv_port port;
+    bool listens; /* what it waits for may never come, and that is nobody's fault */
     const struct options *options;
     const struct machine_ops *ops;
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A Xen in this process: we are domain 1, and domain 0 serves each --mock-disk with our own block
- * backend. Its clock is not the real one: it stands still while anything moves, and jumps to the
+ * A Xen in this process: we are domain 1, and domain 0 serves each --mock-disk and --mock-net with
+ * our own backends; domain 2 is at the other end of a pair. Its clock is not the real one: it stands still while anything moves, and jumps to the
  * next deadline when nothing does, so that no time-out ever takes time.
  */
 #include <inttypes.h>
@@ -11,12 +11,16 @@
 #include "complain.h"
 #include "machine.h"
 #include "mock_disk.h"
+#include "mock_net.h"
+
+#define DOMAINS 3u /* MOCK_DRIVER, MOCK_GUEST, MOCK_NEIGHBOUR */
 
 struct mock_machine {
     struct machine machine;
     struct mock_world world;
     struct mock_disk *disks;
-    unsigned count;
+    struct mock_net *nets;
+    unsigned disk_count, net_count;
     bool quiet; /* nothing moved in the last wait */
 };
 
@@ -52,24 +56,29 @@ static uint64_t mock_now(struct machine *machine)
     return xenpv_mock_now(ours(machine)->world.mock);
 }
 
-static bool step_disks(struct mock_machine *self)
+static bool step_backends(struct mock_machine *self)
 {
     bool moved = false;
 
-    for (unsigned i = 0; i < self->count; i++)
+    for (unsigned i = 0; i < self->disk_count; i++)
         moved |= mock_disk_step(&self->disks[i], mock_now(&self->machine));
+    for (unsigned i = 0; i < self->net_count; i++)
+        moved |= mock_net_step(&self->nets[i], mock_now(&self->machine));
     return moved;
+}
+
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
 }
 
 static uint64_t next_deadline(const struct mock_machine *self, uint64_t deadline)
 {
-    for (unsigned i = 0; i < self->count; i++) {
-        uint64_t other =
-            self->disks[i].back ? xenpv_blkback_deadline(self->disks[i].back) : UINT64_MAX;
-
-        if (other < deadline)
-            deadline = other;
-    }
+    for (unsigned i = 0; i < self->disk_count; i++)
+        if (self->disks[i].back)
+            deadline = sooner(deadline, xenpv_blkback_deadline(self->disks[i].back));
+    for (unsigned i = 0; i < self->net_count; i++)
+        deadline = sooner(deadline, mock_net_deadline(&self->nets[i]));
     return deadline;
 }
 
@@ -92,7 +101,7 @@ static void mock_wait(struct machine *machine, const struct os_wait *waits, unsi
     uint64_t now = mock_now(machine);
     bool was_quiet = self->quiet;
 
-    self->quiet = !step_disks(self);
+    self->quiet = !step_backends(self);
     if (!self->quiet || !was_quiet)
         return;
     if (any_handle(waits, count)) {
@@ -100,9 +109,11 @@ static void mock_wait(struct machine *machine, const struct os_wait *waits, unsi
         return;
     }
     deadline = next_deadline(self, deadline);
-    if (deadline == UINT64_MAX)
+    if (deadline == UINT64_MAX && machine->listens)
+        os_wait(NULL, 0, UINT64_MAX);
+    else if (deadline == UINT64_MAX)
         exit(complain(STATUS_FAILED, "internal error: all ends of the mock wait for each other"));
-    if (deadline > now)
+    else if (deadline > now)
         xenpv_mock_advance(self->world.mock, deadline - now);
     self->quiet = false;
 }
@@ -110,7 +121,7 @@ static void mock_wait(struct machine *machine, const struct os_wait *waits, unsi
 /* Until the backends have nothing more to do by themselves. */
 static void settle(struct mock_machine *self)
 {
-    while (step_disks(self))
+    while (step_backends(self))
         ;
 }
 
@@ -118,46 +129,82 @@ static void settle(struct mock_machine *self)
 
 static bool all_done(const struct mock_machine *self)
 {
-    for (unsigned i = 0; i < self->count; i++)
+    for (unsigned i = 0; i < self->disk_count; i++)
         if (!mock_disk_is_done(&self->disks[i]))
+            return false;
+    for (unsigned i = 0; i < self->net_count; i++)
+        if (!mock_net_is_done(&self->nets[i]))
             return false;
     return true;
 }
 
-/* With -v, what the backends were asked for. */
-static void remark_stats(const struct mock_machine *self, const struct mock_disk *disk)
-{
-    const struct xenpv_blkback_stats *a = &disk->stats_before, *b = &disk->stats;
-    const struct {
-        const char *name;
-        uint64_t number;
-    } rows[] = {{"requests", a->requests + b->requests},
-                {"refused", a->refused + b->refused},
-                {"indirect", a->indirect + b->indirect},
-                {"flushes", a->flushes + b->flushes},
-                {"barriers", a->barriers + b->barriers},
-                {"discards", a->discards + b->discards},
-                {"pages mapped or copied for one request", a->mapped + b->mapped},
-                {"events", a->notified + b->notified}};
-    char text[256] = "";
+struct stat_row {
+    const char *name;
+    uint64_t number;
+};
 
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+/* With -v, what a backend was asked for. */
+static void remark_rows(const struct mock_machine *self, const char *class_name, uint32_t number,
+                        const struct stat_row *rows, size_t count)
+{
+    char text[384] = "";
+
+    for (size_t i = 0; i < count; i++)
         snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%" PRIu64 " %s",
                  i ? ", " : "", rows[i].number, rows[i].name);
-    if (rows[0].number)
-        remark(self->machine.options, "mock vbd/%u: %s", disk->number, text);
+    remark(self->machine.options, "mock %s/%u: %s", class_name, number, text);
 }
 
-static void close_disks(struct mock_machine *self)
+static void remark_disk(const struct mock_machine *self, const struct mock_disk *disk)
 {
-    for (unsigned i = 0; i < self->count; i++)
+    const struct xenpv_blkback_stats *a = &disk->stats_before, *b = &disk->stats;
+    const struct stat_row rows[] = {
+        {"requests", a->requests + b->requests},
+        {"refused", a->refused + b->refused},
+        {"indirect", a->indirect + b->indirect},
+        {"flushes", a->flushes + b->flushes},
+        {"barriers", a->barriers + b->barriers},
+        {"discards", a->discards + b->discards},
+        {"pages mapped or copied for one request", a->mapped + b->mapped},
+        {"events", a->notified + b->notified}};
+
+    if (rows[0].number)
+        remark_rows(self, "vbd", disk->number, rows, sizeof(rows) / sizeof(rows[0]));
+}
+
+static void remark_net(const struct mock_machine *self, const struct mock_net *net)
+{
+    const struct xenpv_netback_stats *a = &net->ours.stats_before, *b = &net->ours.stats;
+    const struct stat_row rows[] = {{"frames taken", a->tx_frames + b->tx_frames},
+                                    {"refused", a->tx_errors + b->tx_errors},
+                                    {"lost on the wire", a->tx_dropped + b->tx_dropped},
+                                    {"given", a->rx_frames + b->rx_frames},
+                                    {"without room", a->rx_dropped + b->rx_dropped},
+                                    {"segments cut", a->segments + b->segments},
+                                    {"checksums made", a->checksums + b->checksums},
+                                    {"control messages", a->messages + b->messages},
+                                    {"events", a->notified + b->notified}};
+
+    if (rows[0].number + rows[3].number)
+        remark_rows(self, "vif", net->ours.number, rows, sizeof(rows) / sizeof(rows[0]));
+}
+
+static void close_backends(struct mock_machine *self)
+{
+    for (unsigned i = 0; i < self->disk_count; i++)
         mock_disk_end(&self->disks[i], mock_now(&self->machine));
-    step_disks(self);
+    for (unsigned i = 0; i < self->net_count; i++)
+        mock_net_end(&self->nets[i], mock_now(&self->machine));
+    step_backends(self);
     while (!all_done(self))
         mock_wait(&self->machine, NULL, 0, UINT64_MAX);
-    for (unsigned i = 0; i < self->count; i++) {
-        remark_stats(self, &self->disks[i]);
+    for (unsigned i = 0; i < self->disk_count; i++) {
+        remark_disk(self, &self->disks[i]);
         mock_disk_close(&self->disks[i]);
+    }
+    for (unsigned i = 0; i < self->net_count; i++) {
+        remark_net(self, &self->nets[i]);
+        mock_net_close(&self->nets[i]);
     }
 }
 
@@ -182,13 +229,13 @@ static int mock_close(struct machine *machine)
     struct mock_machine *self = ours(machine);
     int status = STATUS_DONE;
 
-    close_disks(self);
-    if (self->world.mock)
-        status = audit(self, MOCK_GUEST);
-    if (self->world.mock && status == STATUS_DONE)
-        status = audit(self, MOCK_DRIVER);
+    machine->listens = false;
+    close_backends(self);
+    for (uint16_t domid = 0; self->world.mock && domid < DOMAINS && status == STATUS_DONE; domid++)
+        status = audit(self, domid);
     xenpv_mock_destroy(self->world.mock);
     free(self->disks);
+    free(self->nets);
     free(self);
     return status;
 }
@@ -254,6 +301,10 @@ static int make_domains(struct mock_machine *self)
         rc = xenpv_mock_port(world->mock, MOCK_GUEST, &self->machine.port);
     if (rc == 0)
         rc = xenpv_mock_port(world->mock, MOCK_DRIVER, &world->driver_port);
+    if (rc == 0)
+        rc = xenpv_mock_add_domain(world->mock, MOCK_NEIGHBOUR);
+    if (rc == 0)
+        rc = xenpv_mock_port(world->mock, MOCK_NEIGHBOUR, &world->neighbour_port);
     return rc ? complain(STATUS_ENVIRONMENT, "the mock cannot be made: %s", xenpv_error_text(rc))
               : STATUS_DONE;
 }
@@ -269,12 +320,24 @@ static int add_disks(struct mock_machine *self, const struct options *options)
             if (os_same_file(path, options->mock_disks[before]))
                 return complain(STATUS_USAGE, "--mock-disk %s: it is --mock-disk %s, too", path,
                                 options->mock_disks[before]);
-        self->count++;
+        self->disk_count++;
         status = mock_disk_open(&self->disks[i], &self->world, i, path);
     }
     return status;
 }
 
+static int add_nets(struct mock_machine *self, const struct options *options)
+{
+    int status = STATUS_DONE;
+
+    for (unsigned i = 0; status == STATUS_DONE && i < options->mock_net_count; i++) {
+        self->net_count++;
+        status = mock_net_open(&self->nets[i], &self->world, i, options->mock_nets[i]);
+    }
+    return status;
+}
+
+/* Behind those that are served. */
 static int add_nics(struct mock_machine *self)
 {
     int rc = 0;
@@ -282,7 +345,8 @@ static int add_nics(struct mock_machine *self)
     for (uint32_t i = 0; rc == 0 && i < self->world.offer.nics; i++) {
         char path[64];
 
-        snprintf(path, sizeof(path), "/local/domain/%u/device/vif/%u/state", MOCK_GUEST, i);
+        snprintf(path, sizeof(path), "/local/domain/%u/device/vif/%u/state", MOCK_GUEST,
+                 self->net_count + i);
         rc = xenpv_mock_write(self->world.mock, path, "1");
     }
     return rc ? complain(STATUS_ENVIRONMENT, "the mock cannot be made: %s", xenpv_error_text(rc))
@@ -298,9 +362,13 @@ int machine_open_mock(const struct options *options, struct machine **machine)
     if (!mock_offer_parse(options, &offer))
         return STATUS_USAGE;
     self = calloc(1, sizeof(*self));
-    if (self)
-        self->disks = calloc(options->mock_disk_count + 1, sizeof(*self->disks));
-    if (!self || !self->disks) {
+    if (!self)
+        return complain(STATUS_ENVIRONMENT, "out of memory");
+    self->disks = calloc(options->mock_disk_count + 1, sizeof(*self->disks));
+    self->nets = calloc(options->mock_net_count + 1, sizeof(*self->nets));
+    if (!self->disks || !self->nets) {
+        free(self->disks);
+        free(self->nets);
         free(self);
         return complain(STATUS_ENVIRONMENT, "out of memory");
     }
@@ -311,6 +379,8 @@ int machine_open_mock(const struct options *options, struct machine **machine)
     status = make_domains(self);
     if (status == STATUS_DONE)
         status = add_disks(self, options);
+    if (status == STATUS_DONE)
+        status = add_nets(self, options);
     if (status == STATUS_DONE)
         status = add_nics(self);
     if (status != STATUS_DONE)

@@ -13,7 +13,7 @@
 /* What all disks have in common. */
 struct mock_world {
     struct xenpv_mock *mock;
-    struct xenpv_port driver_port;
+    struct xenpv_port driver_port, neighbour_port;
     struct xenpv_allocator allocator;
     struct mock_offer offer;
 };

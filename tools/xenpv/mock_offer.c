@@ -31,6 +31,7 @@ static const struct {
     {"removable", offsetof(struct mock_offer, removable), 0, 1},
     {"cdrom", offsetof(struct mock_offer, cdrom), 0, 1},
     {"trusted", offsetof(struct mock_offer, trusted), 0, 1},
+    {"mtu", offsetof(struct mock_offer, mtu), 68, 65535},
     {"grants", offsetof(struct mock_offer, grants), 9, 1u << 20},
     {"restart", offsetof(struct mock_offer, restart), 1, UINT32_MAX - 1},
     {"nics", offsetof(struct mock_offer, nics), 0, 1000},
@@ -61,25 +62,32 @@ static bool take_serial(struct mock_offer *offer, const char *value)
     return false;
 }
 
-static bool take_pair(struct mock_offer *offer, const char *key, const char *value)
+static bool take_number(struct mock_offer *offer, const char *key, const char *value, size_t field,
+                        uint64_t least, uint64_t most)
 {
     char name[64];
+    uint64_t number;
 
+    snprintf(name, sizeof(name), OPTION " %s", key);
+    if (!number_parse(name, value, false, least, most, &number))
+        return false;
+    *(uint32_t *)(void *)((char *)offer + field) = (uint32_t)number;
+    return true;
+}
+
+static bool take_pair(struct mock_offer *offer, const char *key, const char *value)
+{
     if (strcmp(key, "units") == 0)
         return take_units(offer, value);
     if (strcmp(key, "serial") == 0)
         return take_serial(offer, value);
-    for (size_t i = 0; i < KEYS; i++) {
-        uint64_t number;
-
-        if (strcmp(key, keys[i].key) != 0)
-            continue;
-        snprintf(name, sizeof(name), OPTION " %s", key);
-        if (!number_parse(name, value, false, keys[i].least, keys[i].most, &number))
-            return false;
-        *(uint32_t *)(void *)((char *)offer + keys[i].field) = (uint32_t)number;
-        return true;
-    }
+    for (size_t i = 0; i < KEYS; i++)
+        if (strcmp(key, keys[i].key) == 0)
+            return take_number(offer, key, value, keys[i].field, keys[i].least, keys[i].most);
+    for (uint32_t bit = 0; bit < XENPV_NET_FEATURES; bit++)
+        if (strcmp(key, xenpv_net_feature_name(bit)) == 0)
+            return take_number(offer, key, value,
+                               offsetof(struct mock_offer, net) + bit * sizeof(uint32_t), 0, 1);
     complain(STATUS_USAGE, OPTION ": there is no key '%s'; the manual lists them", key);
     return false;
 }
@@ -160,4 +168,12 @@ void mock_offer_set_config(const struct mock_offer *offer, struct xenpv_blkback_
     set_number(&config->persistent, offer->persistent);
     set_number(&units, offer->units);
     config->units = (enum xenpv_blk_units)units;
+}
+
+void mock_offer_set_net(const struct mock_offer *offer, struct xenpv_netback_config *config)
+{
+    set_number(&config->queues, offer->queues);
+    for (uint32_t bit = 0; bit < XENPV_NET_FEATURES; bit++)
+        if (offer->net[bit] == 0)
+            config->without |= 1u << bit;
 }

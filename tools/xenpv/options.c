@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <xenpv/blk.h>
+#include <xenpv/net.h>
 
 #include "complain.h"
 #include "number.h"
@@ -14,19 +15,24 @@
 const char options_help[] =
     "Options of every command, before or after it:\n"
     "  --port auto|linux|mock   where the devices are: this Xen guest, or a mock of one in this\n"
-    "                           process (auto: the guest; the mock if --mock-disk is given)\n"
+    "                           process (auto: the guest; the mock if any of it is given)\n"
     "  --mock-disk FILE         put FILE into the mock as a disk, vbd/51712 and on; repeatable\n"
+    "  --mock-net loopback|pair|pcap=FILE   put a network card into the mock, vif/0 and on, that\n"
+    "                           gets back what it sends, is joined to a neighbour's, or receives\n"
+    "                           what is in FILE; repeatable\n"
     "  --mock-backend KEY=VALUE,...   what the mock's backends offer and do; see the manual\n"
     "  --output text|json       how results are printed (text)\n"
     "  --timeout MS             how long to wait for a peer (30000; 0: for ever)\n"
     "  -v, --verbose            tell on standard error what is going on\n"
     "  -h, --help, --version\n";
 
-/* What help says of OPTIONS_FORM, each where a command knows it. */
-static const struct {
+struct form_line {
     unsigned bit;
     const char *text;
-} form_help[] = {
+};
+
+/* What help says of OPTIONS_FORM, each where a command knows it. */
+static const struct form_line form_help[] = {
     {OPTION_QUEUES, "  --queues N               1 to 64 queues (4)\n"},
     {OPTION_RING_ORDER, "  --ring-order N           rings of 2 to the N pages, N 0 to 4 (2)\n"},
     {OPTION_SEGMENTS, "  --segments N             requests of 1 to 4096 pages (64)\n"},
@@ -38,6 +44,19 @@ static const struct {
     {OPTION_WITHOUT,
      "  --no-flush, --no-barrier, --no-discard, --no-secure-discard, --no-persistent,\n"
      "  --no-indirect, --no-large-ring, --no-multi-queue   do without what the backend offers\n"},
+    {0, NULL},
+};
+
+/* The same of OPTIONS_NET_FORM. */
+static const struct form_line net_form_help[] = {
+    {OPTION_QUEUES, "  --queues N               1 to 64 queues (1)\n"},
+    {OPTION_POLL,
+     "  --poll                   look for frames all the time, and receive no events\n"},
+    {OPTION_NET_WITHOUT,
+     "  --no-sg, --no-csum4, --no-csum6, --no-gso4, --no-gso6, --no-rx-notify, --no-split,\n"
+     "  --no-multi-queue, --no-control, --no-multicast, --no-dynamic, --no-headroom,\n"
+     "  --no-static-grants       do without what the backend offers\n"},
+    {0, NULL},
 };
 
 /* One option. `take` is given what stands behind it, or NULL where it has no value. */
@@ -46,8 +65,7 @@ struct option_spec {
     bool (*take)(struct command_line *line, const struct option_spec *spec, const char *text);
     size_t field;         /* of struct command_line */
     uint64_t least, most; /* of a number */
-    unsigned bit;         /* OPTION_; 0: every command knows it */
-    uint32_t feature;     /* of a --no-FEATURE */
+    unsigned bits;        /* OPTION_: a command that has any knows it; 0: all do */
 };
 
 /* ------------------------------------------------------------------------------------ values -- */
@@ -146,11 +164,27 @@ static bool take_mock_backend(struct command_line *line, const struct option_spe
     return true;
 }
 
+static bool take_mock_net(struct command_line *line, const struct option_spec *spec,
+                          const char *text)
+{
+    (void)spec;
+    line->options.mock_nets[line->options.mock_net_count++] = text;
+    return true;
+}
+
+/* Which feature of disks or network cards it is, or of both, its name says. */
 static bool take_without(struct command_line *line, const struct option_spec *spec,
                          const char *text)
 {
+    const char *name = spec->name + strlen("--no-");
+
     (void)text;
-    line->options.without |= spec->feature;
+    for (uint32_t bit = 0; bit < XENPV_BLK_FEATURES; bit++)
+        if (strcmp(name, xenpv_blk_feature_name(bit)) == 0)
+            line->options.without |= 1u << bit;
+    for (uint32_t bit = 0; bit < XENPV_NET_FEATURES; bit++)
+        if (strcmp(name, xenpv_net_feature_name(bit)) == 0)
+            line->options.net_without |= 1u << bit;
     return true;
 }
 
@@ -160,51 +194,73 @@ static bool take_without(struct command_line *line, const struct option_spec *sp
 #define OPTION(member) offsetof(struct command_line, options.member)
 
 static const struct option_spec specs[] = {
-    {"--port", take_port, 0, 0, 0, 0, 0},
-    {"--mock-disk", take_mock_disk, 0, 0, 0, 0, 0},
-    {"--mock-backend", take_mock_backend, 0, 0, 0, 0, 0},
-    {"--output", take_output, 0, 0, 0, 0, 0},
-    {"--timeout", take_number, OPTION(timeout_ms), 0, UINT32_MAX, 0, 0},
-    {"--verbose", take_flag, OPTION(verbose), 0, 0, 0, 0},
-    {"--help", take_flag, FIELD(help), 0, 0, 0, 0},
-    {"--version", take_flag, FIELD(version), 0, 0, 0, 0},
-    {"--offset", take_bytes, OPTION(offset), 0, UINT64_MAX, OPTION_OFFSET, 0},
-    {"--length", take_bytes, OPTION(length), 0, UINT64_MAX, OPTION_LENGTH, 0},
-    {"--target-offset", take_bytes, OPTION(target_offset), 0, UINT64_MAX, OPTION_TARGET_OFFSET, 0},
-    {"--in", take_text, OPTION(in), 0, 0, OPTION_IN, 0},
-    {"--out", take_text, OPTION(out), 0, 0, OPTION_OUT, 0},
-    {"--all", take_flag, OPTION(all), 0, 0, OPTION_ALL, 0},
-    {"--secure", take_flag, OPTION(secure), 0, 0, OPTION_SECURE, 0},
-    {"--budget", take_number, OPTION(budget), 0, UINT32_MAX, OPTION_BUDGET, 0},
-    {"--take-over", take_flag, OPTION(take_over), 0, 0, OPTION_TAKE_OVER, 0},
-    {"--queues", take_number, OPTION(queues), 1, 64, OPTION_QUEUES, 0},
-    {"--ring-order", take_number, OPTION(ring_order), 0, 4, OPTION_RING_ORDER, 0},
-    {"--segments", take_number, OPTION(segments), 1, 4096, OPTION_SEGMENTS, 0},
-    {"--poll", take_flag, OPTION(poll), 0, 0, OPTION_POLL, 0},
-    {"--units", take_units, 0, 0, 0, OPTION_UNITS, 0},
-    {"--depth", take_text, OPTION(bench.depths), 0, 0, OPTION_BENCH, 0},
-    {"--size", take_text, OPTION(bench.sizes), 0, 0, OPTION_BENCH, 0},
-    {"--mode", take_text, OPTION(bench.modes), 0, 0, OPTION_BENCH, 0},
-    {"--op", take_text, OPTION(bench.ops), 0, 0, OPTION_BENCH, 0},
-    {"--buffer", take_text, OPTION(bench.buffers), 0, 0, OPTION_BENCH, 0},
-    {"--disk", take_text, OPTION(bench.disks), 0, 0, OPTION_BENCH, 0},
-    {"--repeats", take_number, OPTION(bench.repeats), 5, 101, OPTION_BENCH, 0},
-    {"--time", take_number, OPTION(bench.repeat_ms), 1, 60000, OPTION_BENCH, 0},
-    {"--quick", take_flag, OPTION(bench.quick), 0, 0, OPTION_BENCH, 0},
-    {"--full", take_flag, OPTION(bench.full), 0, 0, OPTION_BENCH, 0},
-    {"--write", take_flag, OPTION(bench.write), 0, 0, OPTION_BENCH, 0},
-    {"--grants", take_number, OPTION(bench.grants), 9, 1u << 22, OPTION_BENCH, 0},
-    {"--plot", take_text, OPTION(bench.plot), 0, 0, OPTION_BENCH, 0},
-    {"--no-flush", take_without, 0, 0, 0, OPTION_WITHOUT, XENPV_BLK_FLUSH},
-    {"--no-barrier", take_without, 0, 0, 0, OPTION_WITHOUT, XENPV_BLK_BARRIER},
-    {"--no-discard", take_without, 0, 0, 0, OPTION_WITHOUT, XENPV_BLK_DISCARD},
-    {"--no-secure-discard", take_without, 0, 0, 0, OPTION_WITHOUT, XENPV_BLK_SECURE_DISCARD},
-    {"--no-persistent", take_without, 0, 0, 0, OPTION_WITHOUT, XENPV_BLK_PERSISTENT},
-    {"--no-indirect", take_without, 0, 0, 0, OPTION_WITHOUT, XENPV_BLK_INDIRECT},
-    {"--no-large-ring", take_without, 0, 0, 0, OPTION_WITHOUT, XENPV_BLK_LARGE_RING},
-    {"--no-multi-queue", take_without, 0, 0, 0, OPTION_WITHOUT, XENPV_BLK_MULTI_QUEUE},
+    {"--port", take_port, 0, 0, 0, 0},
+    {"--mock-disk", take_mock_disk, 0, 0, 0, 0},
+    {"--mock-net", take_mock_net, 0, 0, 0, 0},
+    {"--mock-backend", take_mock_backend, 0, 0, 0, 0},
+    {"--output", take_output, 0, 0, 0, 0},
+    {"--timeout", take_number, OPTION(timeout_ms), 0, UINT32_MAX, OPTION_TIMEOUT},
+    {"--verbose", take_flag, OPTION(verbose), 0, 0, 0},
+    {"--help", take_flag, FIELD(help), 0, 0, 0},
+    {"--version", take_flag, FIELD(version), 0, 0, 0},
+    {"--offset", take_bytes, OPTION(offset), 0, UINT64_MAX, OPTION_OFFSET},
+    {"--length", take_bytes, OPTION(length), 0, UINT64_MAX, OPTION_LENGTH},
+    {"--target-offset", take_bytes, OPTION(target_offset), 0, UINT64_MAX, OPTION_TARGET_OFFSET},
+    {"--in", take_text, OPTION(in), 0, 0, OPTION_IN},
+    {"--out", take_text, OPTION(out), 0, 0, OPTION_OUT},
+    {"--all", take_flag, OPTION(all), 0, 0, OPTION_ALL},
+    {"--secure", take_flag, OPTION(secure), 0, 0, OPTION_SECURE},
+    {"--budget", take_number, OPTION(budget), 0, UINT32_MAX, OPTION_BUDGET},
+    {"--take-over", take_flag, OPTION(take_over), 0, 0, OPTION_TAKE_OVER},
+    {"--queues", take_number, OPTION(queues), 1, 64, OPTION_QUEUES},
+    {"--ring-order", take_number, OPTION(ring_order), 0, 4, OPTION_RING_ORDER},
+    {"--segments", take_number, OPTION(segments), 1, 4096, OPTION_SEGMENTS},
+    {"--poll", take_flag, OPTION(poll), 0, 0, OPTION_POLL},
+    {"--units", take_units, 0, 0, 0, OPTION_UNITS},
+    {"--depth", take_text, OPTION(bench.depths), 0, 0, OPTION_BENCH},
+    {"--size", take_text, OPTION(size), 0, 0, OPTION_BENCH | OPTION_SIZE},
+    {"--mode", take_text, OPTION(bench.modes), 0, 0, OPTION_BENCH},
+    {"--op", take_text, OPTION(bench.ops), 0, 0, OPTION_BENCH},
+    {"--buffer", take_text, OPTION(bench.buffers), 0, 0, OPTION_BENCH},
+    {"--disk", take_text, OPTION(bench.disks), 0, 0, OPTION_BENCH},
+    {"--repeats", take_number, OPTION(bench.repeats), 5, 101, OPTION_BENCH},
+    {"--time", take_number, OPTION(bench.repeat_ms), 1, 60000, OPTION_BENCH},
+    {"--quick", take_flag, OPTION(bench.quick), 0, 0, OPTION_BENCH},
+    {"--full", take_flag, OPTION(bench.full), 0, 0, OPTION_BENCH},
+    {"--write", take_flag, OPTION(bench.write), 0, 0, OPTION_BENCH},
+    {"--grants", take_number, OPTION(bench.grants), 9, 1u << 22, OPTION_BENCH},
+    {"--plot", take_text, OPTION(bench.plot), 0, 0, OPTION_BENCH},
+    {"--no-flush", take_without, 0, 0, 0, OPTION_WITHOUT},
+    {"--no-barrier", take_without, 0, 0, 0, OPTION_WITHOUT},
+    {"--no-discard", take_without, 0, 0, 0, OPTION_WITHOUT},
+    {"--no-secure-discard", take_without, 0, 0, 0, OPTION_WITHOUT},
+    {"--no-persistent", take_without, 0, 0, 0, OPTION_WITHOUT},
+    {"--no-indirect", take_without, 0, 0, 0, OPTION_WITHOUT},
+    {"--no-large-ring", take_without, 0, 0, 0, OPTION_WITHOUT},
+    {"--no-multi-queue", take_without, 0, 0, 0, OPTION_WITHOUT | OPTION_NET_WITHOUT},
+    {"--address", take_text, OPTION(address), 0, 0, OPTION_ADDRESS},
+    {"--count", take_number, OPTION(count), 1, UINT32_MAX, OPTION_COUNT},
+    {"--interval", take_number, OPTION(interval_ms), 0, 3600000, OPTION_INTERVAL},
+    {"--pcap", take_text, OPTION(pcap), 0, 0, OPTION_PCAP},
+    {"--duration", take_number, OPTION(duration_s), 1, UINT32_MAX / 1000, OPTION_DURATION},
+    {"--rate", take_number, OPTION(rate), 1, 1000000, OPTION_RATE},
+    {"--repeat", take_number, OPTION(repeat), 1, UINT32_MAX, OPTION_REPEAT},
+    {"--name", take_text, OPTION(name), 0, 0, OPTION_NAME},
+    {"--no-sg", take_without, 0, 0, 0, OPTION_NET_WITHOUT},
+    {"--no-csum4", take_without, 0, 0, 0, OPTION_NET_WITHOUT},
+    {"--no-csum6", take_without, 0, 0, 0, OPTION_NET_WITHOUT},
+    {"--no-gso4", take_without, 0, 0, 0, OPTION_NET_WITHOUT},
+    {"--no-gso6", take_without, 0, 0, 0, OPTION_NET_WITHOUT},
+    {"--no-rx-notify", take_without, 0, 0, 0, OPTION_NET_WITHOUT},
+    {"--no-split", take_without, 0, 0, 0, OPTION_NET_WITHOUT},
+    {"--no-control", take_without, 0, 0, 0, OPTION_NET_WITHOUT},
+    {"--no-multicast", take_without, 0, 0, 0, OPTION_NET_WITHOUT},
+    {"--no-dynamic", take_without, 0, 0, 0, OPTION_NET_WITHOUT},
+    {"--no-headroom", take_without, 0, 0, 0, OPTION_NET_WITHOUT},
+    {"--no-static-grants", take_without, 0, 0, 0, OPTION_NET_WITHOUT},
 };
 #define SPECS (sizeof(specs) / sizeof(specs[0]))
+_Static_assert(SPECS <= OPTION_SPECS_MAX, "there is no room for so many options");
 
 /* What getopt answers for an option; letters are below. */
 #define LONG 256
@@ -241,7 +297,8 @@ static const struct option_spec *spec_of(int answer)
 
 static bool take(struct command_line *line, const struct option_spec *spec)
 {
-    line->options.given |= spec->bit;
+    line->options.given |= spec->bits;
+    line->options.seen[spec - specs] = true;
     return spec->take(line, spec, optarg);
 }
 
@@ -263,16 +320,18 @@ static bool complain_of_option(int answer, char **argv)
     return false;
 }
 
-/* --mock-disk says where the devices are, unless --port says otherwise. */
+/* Whatever is put into the mock says where the devices are, unless --port says otherwise. */
 static bool settle_port(struct options *options)
 {
-    bool mock = options->mock_disk_count || options->mock_backend_count;
+    const char *mock = options->mock_disk_count      ? "--mock-disk"
+                       : options->mock_net_count     ? "--mock-net"
+                       : options->mock_backend_count ? "--mock-backend"
+                                                     : NULL;
 
     if (!mock || options->port == PORT_MOCK)
         return true;
     if (options->port == PORT_LINUX) {
-        complain(STATUS_USAGE, "%s: there is no mock with --port linux",
-                 options->mock_disk_count ? "--mock-disk" : "--mock-backend");
+        complain(STATUS_USAGE, "%s: there is no mock with --port linux", mock);
         return false;
     }
     options->port = PORT_MOCK;
@@ -286,8 +345,9 @@ bool options_parse(int argc, char **argv, struct command_line *line)
 
     *line = (struct command_line){.options = {.timeout_ms = 30000}};
     line->options.mock_disks = calloc((size_t)argc + 1, sizeof(*line->options.mock_disks));
+    line->options.mock_nets = calloc((size_t)argc + 1, sizeof(*line->options.mock_nets));
     line->options.mock_backend = calloc((size_t)argc + 1, sizeof(*line->options.mock_backend));
-    if (!line->options.mock_disks || !line->options.mock_backend) {
+    if (!line->options.mock_disks || !line->options.mock_nets || !line->options.mock_backend) {
         complain(STATUS_ENVIRONMENT, "out of memory");
         return false;
     }
@@ -308,37 +368,51 @@ bool options_parse(int argc, char **argv, struct command_line *line)
 
 bool options_suit(const struct options *options, const struct command *command)
 {
-    unsigned unknown = options->given & ~command->options;
+    for (size_t i = 0; i < SPECS; i++) {
+        unsigned bits = specs[i].bits;
 
-    for (size_t i = 0; i < SPECS; i++)
-        if ((unknown & specs[i].bit) &&
-            (specs[i].feature == 0 || (options->without & specs[i].feature))) {
-            complain(STATUS_USAGE, "%s: '%s' has no such option; see 'xenpv help %s'",
-                     specs[i].name, command->name, command->name);
-            return false;
-        }
+        if (!options->seen[i] || bits == 0 || (bits & (command->options | OPTION_TIMEOUT)))
+            continue;
+        complain(STATUS_USAGE, "%s: '%s' has no such option; see 'xenpv help %s'", specs[i].name,
+                 command->name, command->name);
+        return false;
+    }
     return true;
+}
+
+static void print_lines(const struct form_line *lines, unsigned known)
+{
+    for (; lines->text; lines++)
+        if (known & lines->bit)
+            printf("%s", lines->text);
+    printf("\n");
 }
 
 void options_print_form_help(unsigned known)
 {
-    if (!(known & OPTIONS_FORM))
-        return;
+    bool disks = known & (OPTIONS_FORM & ~OPTIONS_NET_FORM), vifs = known & OPTION_NET_WITHOUT;
+
     if (known & OPTION_BENCH) /* they are told with its cells, and have other defaults */
         known &= ~(unsigned)(OPTION_QUEUES | OPTION_SEGMENTS);
-    printf(
-        "A disk is vbd/NUMBER, as 'xenpv list' prints it, vbd/NAME, as vbd/xvdb, or serial:TEXT, "
-        "its\n"
-        "serial number, as 'xenpv info' prints it.\n\n"
-        "Options on how a disk is used, at most as far as its backend goes along:\n");
-    for (size_t i = 0; i < sizeof(form_help) / sizeof(form_help[0]); i++)
-        if (known & form_help[i].bit)
-            printf("%s", form_help[i].text);
-    printf("\n");
+    if (disks) {
+        printf("A disk is vbd/NUMBER, as 'xenpv list' prints it, vbd/NAME, as vbd/xvdb, or "
+               "serial:TEXT, its\n"
+               "serial number, as 'xenpv info' prints it.\n\n"
+               "Options on how a disk is used, at most as far as its backend goes along:\n");
+        print_lines(form_help, known);
+    }
+    if (vifs) {
+        printf("A network card is vif/NUMBER, as 'xenpv list' prints it, or mac:ADDRESS, as "
+               "mac:00:16:3e:01:02:03.\n\n"
+               "Options on how a network card is used, at most as far as its backend goes "
+               "along:\n");
+        print_lines(net_form_help, known);
+    }
 }
 
 void options_free(struct command_line *line)
 {
     free(line->options.mock_disks);
+    free(line->options.mock_nets);
     free(line->options.mock_backend);
 }

@@ -284,44 +284,16 @@ static void shut(struct vbd *vbd)
                xenpv_blk_abandoned(vbd->blk));
 }
 
-/* A backend that is silent because its domain is no more: dom0 can tell. */
-static void note_fate(struct vbd *vbd)
-{
-    struct xenpv_blk_info info;
-    const char *fate;
-    size_t used = strlen(vbd->note);
-
-    xenpv_blk_info(vbd->blk, &info);
-    fate = machine_fate(vbd->machine, info.backend_id);
-    if (fate[0])
-        snprintf(vbd->note + used, sizeof(vbd->note) - used, "; domain %u %s", info.backend_id,
-                 fate);
-}
-
-/* The limit that was met, and what raises it. */
-static void note_grants(struct vbd *vbd)
-{
-    size_t used = strlen(vbd->note);
-    char raise[96];
-    uint32_t limit = machine_grant_limit(vbd->machine, raise, sizeof(raise));
-
-    if (limit)
-        snprintf(vbd->note + used, sizeof(vbd->note) - used,
-                 "; all programs together may share %u pages: '%s' allows more", limit, raise);
-}
-
 /* Says why the device failed, if it did. */
 static int judge(struct vbd *vbd, int status)
 {
     const struct xenpv_detail *detail = xenpv_blk_detail(vbd->blk);
+    struct xenpv_blk_info info;
 
-    if (detail->error == XENPV_ETIMEDOUT || detail->error == XENPV_EPEER)
-        note_fate(vbd);
-    if (detail->error == XENPV_ENOGRANT)
-        note_grants(vbd);
-    return detail->error
-               ? complain_of_device(vbd->device.name, detail, vbd->failed_after, vbd->note)
-               : status;
+    xenpv_blk_info(vbd->blk, &info);
+    return detail->error ? device_complain(vbd->machine, vbd->device.name, detail,
+                                           vbd->failed_after, info.backend_id, vbd->note)
+                         : status;
 }
 
 int vbd_close(struct vbd *vbd, int status)

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+#include "mock_net.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "complain.h"
+#include "ip.h"
+#include "wire.h"
+
+#define OPTION  "--mock-net"
+#define BACKLOG (1u << 20) /* bytes of frames that wait on a wire */
+
+/* -------------------------------------------------------------------------------------- store -- */
+
+struct key {
+    const char *name, *value;
+};
+
+static int put_keys(struct xenpv_mock *mock, const char *directory, uint16_t owner, uint16_t reader,
+                    const struct key *keys)
+{
+    const struct xenpv_mock_perms perms = {
+        .owner = owner, .domid = reader, .allowed = XENPV_MOCK_READ};
+    int rc = xenpv_mock_write(mock, directory, "");
+
+    if (rc == 0)
+        rc = xenpv_mock_set_perms(mock, directory, &perms);
+    for (; rc == 0 && keys->name; keys++) {
+        char path[160];
+
+        snprintf(path, sizeof(path), "%s/%s", directory, keys->name);
+        rc = xenpv_mock_write(mock, path, keys->value);
+    }
+    return rc;
+}
+
+static void set_mac(const struct mock_vif *vif, uint8_t mac[6])
+{
+    const uint8_t bytes[6] = {0x00, 0x16, 0x3e, 0, (uint8_t)vif->guest, (uint8_t)vif->number};
+
+    memcpy(mac, bytes, 6);
+}
+
+/* As libxl makes the directories. */
+static int put_directories(const struct mock_vif *vif)
+{
+    const struct mock_offer *offer = &vif->world->offer;
+    char front[64], back[96], mac[MAC_TEXT_MAX], mtu[16], number[16], guest[16], trusted[2];
+    uint8_t address[6];
+    int rc;
+
+    set_mac(vif, address);
+    mac_text(address, mac);
+    snprintf(front, sizeof(front), "/local/domain/%u/device/vif/%u", vif->guest, vif->number);
+    snprintf(back, sizeof(back), "/local/domain/%u/%s", MOCK_DRIVER, vif->directory);
+    snprintf(number, sizeof(number), "%u", vif->number);
+    snprintf(guest, sizeof(guest), "%u", vif->guest);
+    snprintf(mtu, sizeof(mtu), "%u", offer->mtu == OFFER_UNSET ? 1500 : offer->mtu);
+    snprintf(trusted, sizeof(trusted), "%u", offer->trusted != 0);
+    const struct key front_keys[] = {{"backend", back}, {"backend-id", "0"}, {"handle", number},
+                                     {"mac", mac},      {"mtu", mtu},        {"trusted", trusted},
+                                     {"state", "1"},    {NULL, NULL}};
+    const struct key back_keys[] = {{"frontend", front}, {"frontend-id", guest}, {"handle", number},
+                                    {"mac", mac},        {"online", "1"},        {"state", "1"},
+                                    {NULL, NULL}};
+    rc = put_keys(vif->world->mock, front, vif->guest, MOCK_DRIVER, front_keys);
+    return rc ? rc : put_keys(vif->world->mock, back, MOCK_DRIVER, vif->guest, back_keys);
+}
+
+/* ---------------------------------------------------------------------------------- one backend -- */
+
+static int create_backend(struct mock_vif *vif, uint64_t now)
+{
+    struct mock_world *world = vif->world;
+    struct xenpv_netback_config config;
+    int rc;
+
+    xenpv_netback_config_init(&config, &world->driver_port, vif->directory, &vif->link,
+                              &world->allocator);
+    mock_offer_set_net(&world->offer, &config);
+    rc = xenpv_netback_create(&config, &vif->back);
+    return rc ? rc : xenpv_netback_start(vif->back, now);
+}
+
+static int open_vif(struct mock_vif *vif, struct mock_world *world, uint16_t guest, unsigned index)
+{
+    int rc;
+
+    vif->world = world;
+    vif->guest = guest;
+    vif->number = index;
+    vif->open = true;
+    snprintf(vif->directory, sizeof(vif->directory), "backend/vif/%u/%u", guest, index);
+    rc = put_directories(vif);
+    return rc ? rc : create_backend(vif, xenpv_mock_now(world->mock));
+}
+
+/* As if its domain had died; the toolstack writes that it is closed. */
+static int crash(struct mock_vif *vif)
+{
+    char path[96];
+
+    xenpv_netback_destroy(vif->back);
+    vif->back = NULL;
+    vif->lost = true;
+    vif->phase = XENPV_BUS_DONE;
+    vif->stats_before = vif->stats;
+    vif->stats = (struct xenpv_netback_stats){0};
+    snprintf(path, sizeof(path), "/local/domain/%u/%s/state", MOCK_DRIVER, vif->directory);
+    return xenpv_mock_write(vif->world->mock, path, "6");
+}
+
+/* After so many frames of ours it crashes, once, and begins anew if it is to. */
+static int go_and_come(struct mock_vif *vif, uint64_t now)
+{
+    const struct mock_offer *offer = &vif->world->offer;
+    bool vanishes = offer->vanish != OFFER_UNSET;
+
+    if (vif->closing || vif->guest != MOCK_GUEST)
+        return 0;
+    if (!vif->lost && vif->stats.tx_frames >= (vanishes ? offer->vanish : offer->restart))
+        return crash(vif);
+    if (vif->back || vanishes)
+        return 0;
+    return create_backend(vif, now);
+}
+
+static bool step_vif(struct mock_vif *vif, uint64_t now)
+{
+    struct xenpv_netback_stats stats = {0};
+    enum xenpv_bus_phase phase;
+    bool moved;
+
+    if (!vif->open)
+        return false;
+    if (go_and_come(vif, now))
+        exit(complain(STATUS_ENVIRONMENT, "--mock-backend: a backend cannot go and come"));
+    if (!vif->back)
+        return false;
+    phase = xenpv_netback_step(vif->back, now);
+    xenpv_netback_stats(vif->back, &stats);
+    moved = phase != vif->phase || memcmp(&stats, &vif->stats, sizeof(stats)) != 0;
+    vif->phase = phase;
+    vif->stats = stats;
+    return moved;
+}
+
+static void end_vif(struct mock_vif *vif, uint64_t now)
+{
+    vif->closing = true;
+    if (vif->back)
+        xenpv_netback_close(vif->back, now);
+}
+
+static bool vif_is_done(const struct mock_vif *vif)
+{
+    return !vif->open || vif->phase == XENPV_BUS_DONE || vif->phase == XENPV_BUS_IDLE;
+}
+
+static void close_vif(struct mock_vif *vif)
+{
+    xenpv_netback_destroy(vif->back);
+    if (vif->link.close)
+        vif->link.close(vif->link.ctx);
+}
+
+/* ---------------------------------------------------------------------------------------- wires -- */
+
+static int complain_of_wire(const char *text, int error)
+{
+    return complain(error == XENPV_EINVAL ? STATUS_USAGE : STATUS_ENVIRONMENT, OPTION " %s: %s",
+                    text, xenpv_error_text(error));
+}
+
+static int open_wire(struct mock_net *net, const struct xenpv_allocator *allocator,
+                     const char *text, bool *pair)
+{
+    static const char file[] = "pcap=";
+    struct xenpv_link ends[2];
+    int rc;
+
+    *pair = strcmp(text, "pair") == 0;
+    if (strncmp(text, file, strlen(file)) == 0)
+        return wire_open_replay(OPTION " pcap=", text + strlen(file), &net->ours.link);
+    if (!*pair && strcmp(text, "loopback") != 0)
+        return complain(STATUS_USAGE, OPTION " %s: it is none of loopback, pair, pcap=FILE", text);
+    rc = *pair ? xenpv_link_pair(allocator, BACKLOG, ends)
+               : xenpv_link_loopback(allocator, BACKLOG, &ends[0]);
+    if (rc)
+        return complain_of_wire(text, rc);
+    net->ours.link = ends[0];
+    if (*pair)
+        net->theirs.link = ends[1];
+    return STATUS_DONE;
+}
+
+static int open_neighbour(struct mock_net *net, struct mock_world *world, unsigned index)
+{
+    uint8_t mac[6];
+    int rc = open_vif(&net->theirs, world, MOCK_NEIGHBOUR, index);
+
+    if (rc)
+        return rc;
+    set_mac(&net->theirs, mac);
+    net->neighbour = mock_neighbour_make(&world->neighbour_port, index, mac);
+    return net->neighbour ? 0 : XENPV_ENOMEM;
+}
+
+int mock_net_open(struct mock_net *net, struct mock_world *world, unsigned index, const char *text)
+{
+    bool pair;
+    int status = open_wire(net, &world->allocator, text, &pair), rc;
+
+    if (status != STATUS_DONE)
+        return status;
+    rc = open_vif(&net->ours, world, MOCK_GUEST, index);
+    if (rc == 0 && pair)
+        rc = open_neighbour(net, world, index);
+    return rc ? complain(STATUS_ENVIRONMENT, OPTION " %s: cannot be made: %s", text,
+                         xenpv_error_text(rc))
+              : STATUS_DONE;
+}
+
+/* ------------------------------------------------------------------------------------- all of it -- */
+
+bool mock_net_step(struct mock_net *net, uint64_t now)
+{
+    bool moved = net->neighbour && mock_neighbour_step(net->neighbour, now);
+
+    moved |= step_vif(&net->ours, now);
+    moved |= step_vif(&net->theirs, now);
+    /* The neighbour goes first: it would await the return of a backend that closes. */
+    if (net->closing && !net->ours.closing &&
+        (!net->neighbour || mock_neighbour_is_done(net->neighbour))) {
+        end_vif(&net->ours, now);
+        end_vif(&net->theirs, now);
+        moved = true;
+    }
+    return moved;
+}
+
+uint64_t mock_net_deadline(const struct mock_net *net)
+{
+    const struct mock_vif *vifs[2] = {&net->ours, &net->theirs};
+    uint64_t deadline = UINT64_MAX;
+
+    for (unsigned i = 0; i < 2; i++)
+        if (vifs[i]->back && xenpv_netback_deadline(vifs[i]->back) < deadline)
+            deadline = xenpv_netback_deadline(vifs[i]->back);
+    return deadline;
+}
+
+void mock_net_end(struct mock_net *net, uint64_t now)
+{
+    net->closing = true;
+    if (net->neighbour)
+        mock_neighbour_end(net->neighbour, now);
+}
+
+bool mock_net_is_done(const struct mock_net *net)
+{
+    return !net->ours.open ||
+           (net->ours.closing && vif_is_done(&net->ours) && vif_is_done(&net->theirs));
+}
+
+void mock_net_close(struct mock_net *net)
+{
+    mock_neighbour_free(net->neighbour);
+    close_vif(&net->ours);
+    close_vif(&net->theirs);
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+#include "wire.h"
+
+#include "complain.h"
+#include "os.h"
+
+#ifndef _WIN32
+
+static void *on_alloc(void *ctx, size_t bytes, size_t align)
+{
+    (void)ctx;
+    return os_alloc(bytes, align);
+}
+
+static void on_free(void *ctx, void *memory)
+{
+    (void)ctx;
+    os_free(memory);
+}
+
+static const struct xenpv_allocator allocator = {.alloc = on_alloc, .free = on_free};
+
+static int complain_of_file(const char *what, const char *path, int error)
+{
+    static const struct {
+        int error;
+        const char *text;
+    } texts[] = {
+        {XENPV_ENOENT, "there is no such file or directory"},
+        {XENPV_EACCES, "no permission to open it"},
+        {XENPV_EINVAL, "it is no pcap file of Ethernet frames"},
+        {XENPV_ENOTSUP, "this xenpv is built without libpcap"},
+    };
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        if (texts[i].error == error)
+            return complain(STATUS_ENVIRONMENT, "%s%s: %s", what, path, texts[i].text);
+    return complain(STATUS_ENVIRONMENT, "%s%s: cannot open it: %s", what, path,
+                    xenpv_error_text(error));
+}
+
+int wire_open_replay(const char *what, const char *path, struct xenpv_link *link)
+{
+    int rc = xenpv_link_replay(&allocator, path, link);
+
+    return rc ? complain_of_file(what, path, rc) : STATUS_DONE;
+}
+
+int wire_open_capture(const char *what, const char *path, struct xenpv_link *link)
+{
+    struct xenpv_link nowhere;
+    int rc = xenpv_link_null(0, &nowhere);
+
+    if (rc == 0)
+        rc = xenpv_link_capture(&allocator, path, &nowhere, link);
+    return rc ? complain_of_file(what, path, rc) : STATUS_DONE;
+}
+
+bool wire_capture_failed(const struct xenpv_link *link)
+{
+    return xenpv_link_capture_failed(link);
+}
+
+int wire_open_tap(const char *name, struct xenpv_link *link)
+{
+    int rc = xenpv_link_tap(&allocator, name, link);
+
+    switch (rc) {
+    case 0:
+        return STATUS_DONE;
+    case XENPV_EINVAL:
+        return complain(STATUS_USAGE,
+                        "--name %s: a network device's name has 1 to 15 bytes, none "
+                        "of them a blank or '/'",
+                        name);
+    case XENPV_EACCES:
+        return complain(STATUS_ENVIRONMENT, "%s: no permission to make a TAP device; run as root",
+                        name);
+    case XENPV_ENOENT:
+        return complain(STATUS_ENVIRONMENT,
+                        "%s: there is no /dev/net/tun here; 'modprobe tun' may bring it", name);
+    case XENPV_EBUSY:
+        return complain(STATUS_ENVIRONMENT, "%s: this network device is in use", name);
+    case XENPV_ENOTSUP:
+        return complain(STATUS_ENVIRONMENT, "there are TAP devices on Linux only");
+    default:
+        return complain(STATUS_ENVIRONMENT, "%s: cannot make a TAP device: %s", name,
+                        xenpv_error_text(rc));
+    }
+}
+
+#else
+
+int wire_open_replay(const char *what, const char *path, struct xenpv_link *link)
+{
+    (void)link;
+    return complain(STATUS_ENVIRONMENT, "%s%s: there are no pcap files on Windows", what, path);
+}
+
+int wire_open_capture(const char *what, const char *path, struct xenpv_link *link)
+{
+    return wire_open_replay(what, path, link);
+}
+
+bool wire_capture_failed(const struct xenpv_link *link)
+{
+    (void)link;
+    return false;
+}
+
+int wire_open_tap(const char *name, struct xenpv_link *link)
+{
+    (void)name;
+    (void)link;
+    return complain(STATUS_ENVIRONMENT, "there are TAP devices on Linux only");
+}
+
+#endif

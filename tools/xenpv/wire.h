@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* The links to files and kernels (xenpv/harness/link.h), where the system has any. */
+#ifndef XENPV_WIRE_H
+#define XENPV_WIRE_H
+
+#include <xenpv/harness/link.h>
+
+/* From and to pcap files, as `what` says they are named; each complains, and returns an exit
+ * status. What is sent to the second is written, and nothing else happens to it. */
+int wire_open_replay(const char *what, const char *path, struct xenpv_link *link);
+int wire_open_capture(const char *what, const char *path, struct xenpv_link *link);
+/* The capture lacks frames. */
+bool wire_capture_failed(const struct xenpv_link *link);
+
+/* A TAP device of the kernel. */
+int wire_open_tap(const char *name, struct xenpv_link *link);
+
+#endif
