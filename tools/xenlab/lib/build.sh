@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash disable=SC2034,SC2154 # the parts share variables
 # `xenlab build`: what does not change from run to run, in $cache/base-KEY: xen, initrd (an
-# uncompressed cpio archive of dom0's file system), domu.cpio (of a guest's), vmlinux (both kernels), lab-client.
+# uncompressed cpio archive of dom0's file system), net.cpio (what dom0 gets with a vif), domu.cpio (of a
+# guest's file system), vmlinux (both kernels), lab-client.
 
 build_help() {
     cat <<'END'
@@ -44,14 +45,14 @@ choose_packages() {
         update_lists
         candidate_versions >"$cache/packages.$$" || fail "apt knows no version of: ${unpacked_packages[*]}"
     fi
-    mv "$cache/packages.$$" "$cache/packages"
+    mv "$cache/packages.$$" "$(package_list)"
 }
 
 compile_flags=(-std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -Wshadow -Wconversion -Wformat=2)
 
 base_key() {
     {
-        cat "$cache/packages"
+        cat "$(package_list)"
         installed_versions "${installed_packages[@]}"
         printf '%s\n' "${CC:-cc} ${compile_flags[*]}"
         cd "$lab_home"
@@ -62,7 +63,7 @@ base_key() {
 # Sets $base to a directory that is ready.
 ensure_base() {
     mkdir -p "$cache" 2>/dev/null || fail "cannot make $cache"
-    [[ -s $cache/packages ]] || choose_packages
+    [[ -s $(package_list) ]] || choose_packages
     base=$cache/base-$(base_key)
     if [[ ! -d $base ]]; then
         exec {lock}>"$cache/lock"
@@ -81,7 +82,7 @@ build_base() {
     while read -r package version; do
         tree=$(package_tree "$package" "$version")
         [[ -d $tree ]] || unpack_package "$package" "$version" "$tree"
-    done <"$cache/packages"
+    done <"$(package_list)"
     work=$(mktemp -d "$cache/build.XXXXXX")
     # As a condition, or before ||, the steps would not end at the first that fails.
     set +e
@@ -97,7 +98,7 @@ build_base() {
         rm -rf "$work"
         fail "the build failed (log: $cache/build.log)"
     fi
-    rm -rf "$work/domu" "$work/dom0" "$work/packages"
+    rm -rf "$work/domu" "$work/dom0" "$work/net" "$work/packages"
     mv -T "$work" "$base"
     forget_old
 }
@@ -132,6 +133,7 @@ build_in() {
     compile lab-relay relay
     make_domu
     make_dom0
+    make_net
 }
 
 # compile PROGRAM MAIN
@@ -153,7 +155,8 @@ new_root() {
     for applet in $(busybox --list); do
         [[ $applet == busybox ]] || ln -s busybox "$1/usr/bin/$applet"
     done
-    printf 'root:x:0:0:root:/root:/bin/sh\n' >"$1/etc/passwd"
+    # tcpdump becomes the user tcpdump, who could write no file where commands run.
+    printf '%s:x:0:0:root:/root:/bin/sh\n' root tcpdump >"$1/etc/passwd"
     printf 'root:x:0:\n' >"$1/etc/group"
     printf '127.0.0.1 localhost\n' >"$1/etc/hosts"
     cp "$lab_home/lib/profile" "$1/etc/profile"
@@ -164,14 +167,15 @@ needed_libraries() {
     ldd "$@" 2>/dev/null | sed -n 's/.*=> \(\/[^ ]*\) .*/\1/p; s/^\t\(\/[^ ]*\) .*/\1/p' | sort -u
 }
 
-# add_libraries ROOT PROGRAM...
+# add_libraries ROOT PROGRAM...: also those that LD_LIBRARY_PATH finds among the unpacked packages.
 add_libraries() {
-    local root=$1 library
+    local root=$1 library name
 
     shift
     # glibc loads libgcc_s by name when a thread is cancelled, as libxenstore does to end its reader.
     for library in $(needed_libraries "$@") "$(ldconfig -p | sed -n "s|.*libgcc_s.so.1 .*x86-64.* => ||p" | head -n 1)"; do
-        install -D -m 755 "$library" "$root/usr/${library#/usr/}"
+        name=${library#"$PWD/packages"}
+        install -D -m 755 "$library" "$root/usr/${name#/usr/}"
     done
 }
 
@@ -225,7 +229,7 @@ make_dom0() {
     xenstore_names dom0
     mkdir -p dom0/{etc/xen/scripts,var/lib/xen,var/log/xen/console,usr/lib}
     touch dom0/etc/xen/xl.conf
-    cp "$lab_home/dom0/block" dom0/etc/xen/scripts/block
+    cp "$lab_home"/dom0/{block,vif-lab} dom0/etc/xen/scripts
     bin=$(echo packages/usr/lib/xen-*/bin)
     mkdir -p "dom0/${bin#packages/}"
     cp "$bin"/{xl,xenstored,xenconsoled,xen-init-dom0,libxl-save-helper,xenconsole} "dom0/${bin#packages/}"
@@ -236,6 +240,23 @@ make_dom0() {
     cp "$lab_home/dom0/modules" dom0/lab/modules
     mkdir dom0/lab/base
     pack dom0 >initrd
+}
+
+# The network programs and their libraries are as large as all the rest: dom0 unpacks them when there is a vif.
+make_net() {
+    local programs program library_path
+
+    mkdir -p net/usr/sbin
+    for program in ip tcpdump iperf3 ethtool nc.openbsd; do
+        cp "$(PATH=packages/bin:packages/sbin:packages/usr/bin:packages/usr/sbin type -P "$program")" net/usr/sbin
+    done
+    library_path=$PWD/packages/usr/lib/x86_64-linux-gnu:$PWD/packages/lib/x86_64-linux-gnu
+    programs=(net/usr/sbin/*)
+    ! LD_LIBRARY_PATH=$library_path ldd "${programs[@]}" | grep "not found"
+    LD_LIBRARY_PATH=$library_path add_libraries net "${programs[@]}"
+    # Nothing that runs in dom0 may be replaced.
+    (cd dom0 && find . -type f) | (cd net && xargs -d '\n' rm -f)
+    pack net >net.cpio
 }
 
 # The xenstore-* commands are one program under many names.

@@ -12,12 +12,18 @@ installed_packages=(
 qdisk_packages=(qemu-system-xen)
 
 # Downloaded and unpacked into the cache, never installed: their hooks would change how this machine
-# boots. linux-image-amd64 stands for the kernel it depends on.
-unpacked_packages=(xen-hypervisor-4.17-amd64 xen-utils-4.17 linux-image-amd64)
+# boots. linux-image-amd64 stands for the kernel it depends on. The second line is network programs for
+# dom0, the others their libraries.
+unpacked_packages=(
+    xen-hypervisor-4.17-amd64 xen-utils-4.17 linux-image-amd64
+    iproute2 tcpdump iperf3 ethtool netcat-openbsd
+    libbpf1 libbsd0 libcap2 libdbus-1-3 libelf1 libiperf0 libmd0 libmnl0 libpcap0.8 libsctp1 libssl3
+)
 
 # What is unpacked of them.
 unpacked_files=(
     './boot/xen-*.gz' './boot/vmlinuz-*' './usr/lib/xen-*/bin/*'
+    ./{usr/,}{bin,sbin}/{ip,tcpdump,iperf3,ethtool,nc.openbsd} ./{usr/,}lib/x86_64-linux-gnu/'lib*.so.*'
     './lib/modules/*/modules.*'
     './lib/modules/*/kernel/drivers/'{block,char,net,nvme,virtio,xen}'/*'
     './lib/modules/*/kernel/'{arch,block,crypto,fs/{9p,fscache,netfs},lib,net}'/*'
@@ -90,8 +96,8 @@ unpack_package() {
         fail "cannot download $1 $2; try: apt-get update"
     dpkg-deb --fsys-tarfile "$work"/*.deb >"$work/tar" || fail "cannot unpack $1 $2"
     # tar complains of every pattern that another package has the files for.
-    tar -xf "$work/tar" -C "$work" --wildcards "${unpacked_files[@]}" 2>/dev/null || [[ -d $work/boot || -d $work/usr ]] ||
-        fail "cannot unpack $1 $2"
+    tar -xf "$work/tar" -C "$work" --wildcards "${unpacked_files[@]}" 2>/dev/null ||
+        [[ -n $(find "$work" -mindepth 2 -print -quit) ]] || fail "cannot unpack $1 $2"
     rm "$work"/*.deb "$work/tar"
     mv -T "$work" "$3"
 }
@@ -101,10 +107,15 @@ package_tree() {
     echo "$cache/packages.d/$1_$2_$(sha256sum <<<"${unpacked_files[*]}" | cut -c 1-8)"
 }
 
+# Where the versions are noted that were chosen; another file when other packages are wanted.
+package_list() {
+    echo "$cache/packages-$(sha256sum <<<"${unpacked_packages[*]}" | cut -c 1-8)"
+}
+
 package_trees() {
     local package version
 
     while read -r package version; do
         package_tree "$package" "$version"
-    done <"$cache/packages"
+    done <"$(package_list)"
 }

@@ -10,7 +10,10 @@ options:
                         An image without write permission is exported read-only.
     --backend KIND      who exports the disks: blkback, Linux xen-blkback (default); qdisk, QEMU in dom0,
                         which cannot export read-only
-    --guest pv|pvh      run in an unprivileged guest with these disks, not in dom0
+    --vif               a network device, served by Linux xen-netback; repeatable: vif/0, vif/1, ...
+                        The backend's end of vif/K is 10.77.K.1/24 and fd77:K::1/64, in a network
+                        namespace of its own in dom0; lab-net K CMD runs a program there.
+    --guest pv|pvh      run in an unprivileged guest with these disks and vifs, not in dom0
     --with PROGRAM      a program of this machine, with its libraries, for dom0 and for guests, e.g. fio;
                         repeatable. A path, or a name in $PATH.
     --put HOST:GUEST    copy a file in before CMD, with its mode; repeatable. No directories.
@@ -52,6 +55,7 @@ examples:
     truncate -s 64M disk.img; xenlab run --disk disk.img -- xenpv list
     xenlab run --backend qdisk --disk disk.img -- xenpv info vbd/51712
     xenlab run --guest pv --disk a.img --disk b.img -- xenstore-ls device
+    xenlab run --vif -- xenpv net ping vif/0 --address 10.77.0.2/24 10.77.0.1 --count 100
     xenlab run --put test.sh:/tmp/t --get /tmp/out:out -- sh /tmp/t
     tar c src | xenlab run -- sh -c 'tar x && ls -l src'
 END
@@ -73,7 +77,7 @@ examples:
 END
 }
 
-disks=() disk_modes=() programs=() copies=() guest='' backend=blkback dom0_mb=512 dom0_cpus=1 xenpv='' verbose=() crashed=0
+disks=() disk_modes=() programs=() copies=() vifs=0 guest='' backend=blkback dom0_mb=512 dom0_cpus=1 xenpv='' verbose=() crashed=0
 
 # parse_options SUBCOMMAND ARG...: sets the variables above, timeout, and command (what follows --).
 parse_options() {
@@ -87,6 +91,11 @@ parse_options() {
             (($# > 1)) || usage_error "$1 needs a value" "$help"
             take_option "$1" "$2" "$help"
             shift 2
+            ;;
+        --vif)
+            vifs=$((vifs + 1))
+            ((vifs <= 256)) || usage_error "no address for more than 256 vifs" "$help"
+            shift
             ;;
         -v)
             verbose=(--verbose)
