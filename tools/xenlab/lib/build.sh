@@ -37,7 +37,7 @@ build_command() {
     say "ready in $base"
 }
 
-# Take the versions that apt has now, and forget the trees of others.
+# Take the versions that apt has now.
 choose_packages() {
     require_installed "${installed_packages[@]}"
     mkdir -p "$cache/packages.d"
@@ -82,6 +82,7 @@ build_base() {
     while read -r package version; do
         tree=$(package_tree "$package" "$version")
         [[ -d $tree ]] || unpack_package "$package" "$version" "$tree"
+        touch "$tree"
     done <"$(package_list)"
     work=$(mktemp -d "$cache/build.XXXXXX")
     # As a condition, or before ||, the steps would not end at the first that fails.
@@ -103,14 +104,9 @@ build_base() {
     forget_old
 }
 
-# What has not been used for a week, and trees of other package versions.
+# What has not been used for a week. What is newer may be another checkout's, which wants other packages.
 forget_old() {
-    local tree current
-
-    current=$(package_trees)
-    for tree in "$cache"/packages.d/*; do
-        grep -qxF "$tree" <<<"$current" || rm -rf "$tree"
-    done
+    find "$cache/packages.d" -mindepth 1 -maxdepth 1 -mtime +7 -exec rm -rf {} +
     find "$cache" -maxdepth 1 \( -name "base-*" -o -name "build.*" -o -name "download.*" \) -mtime +7 \
         -exec rm -rf {} +
 }
