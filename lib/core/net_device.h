@@ -26,7 +26,7 @@
 #define NET_RX_BUFFERS_MAX 4096u
 #define NET_HEADROOM_MAX   32767u
 #define NET_MTU            1500u
-#define NET_RING_PAGES     2u /* of a queue's arena: tx ring, rx ring, then the buffers */
+#define NET_RING_PAGES     2u   /* of a queue's arena: tx ring, rx ring, then the buffers */
 #define NET_PULL           128u /* bytes of a frame that its first slot has: all headers */
 
 /* ---- a queue --------------------------------------------------------------------------------- */
@@ -74,8 +74,10 @@ struct xenpv_netq {
     int32_t why; /* what packets end with since it was halted; 0: it was not */
     struct {
         struct xenpv_ring ring;
-        uint32_t free;   /* how many of `numbers` are free: the first ones */
-        uint32_t extras; /* slots of extra infos without an answer */
+        uint8_t *memory;      /* of the buffers, page by page ... */
+        const uint32_t *refs; /* ... and what grants each */
+        uint32_t free;        /* how many of `numbers` are free: the first ones */
+        uint32_t extras;      /* slots of extra infos without an answer */
         uint32_t accepted, delivered;
         uint32_t ended; /* of `done`, not handed out: packets of a connection that is over */
         uint16_t numbers[NET_SLOTS];
@@ -84,6 +86,8 @@ struct xenpv_netq {
     } tx;
     struct {
         struct xenpv_ring ring;
+        uint8_t *memory;             /* of the buffers, page by page ... */
+        const uint32_t *refs;        /* ... and what grants each */
         uint32_t free;               /* how many of `pages` are free: the first ones */
         uint32_t frames;             /* with the caller */
         uint8_t state;               /* enum net_rx_state */
@@ -98,15 +102,25 @@ struct xenpv_netq {
     struct xenpv_netq_stats stats;
 };
 
-/* The page of the arena where buffer `number` of the tx half, or of the rx half, lies. */
-static inline uint32_t netq_tx_page(uint32_t number)
+/* Where buffer `number` of either half lies. */
+static inline uint8_t *net_buffer(uint8_t *memory, uint32_t number)
 {
-    return NET_RING_PAGES + number;
+    return memory + (size_t)number * XENPV_PAGE_SIZE;
 }
 
-static inline uint32_t netq_rx_page(const struct xenpv_netq *q, uint32_t number)
+/* xenpv_ring_next_out and _next_in for rings whose sizes are known here. */
+ALWAYS_INLINE uint32_t *net_next_out(struct xenpv_ring *ring, uint32_t slot_size)
 {
-    return NET_RING_PAGES + q->tx_buffers + number;
+    size_t index = ring->prod++ & (NET_SLOTS - 1);
+
+    return (uint32_t *)(void *)(ring->slots + slot_size * index);
+}
+
+ALWAYS_INLINE const uint32_t *net_next_in(struct xenpv_ring *ring, uint32_t slot_size)
+{
+    size_t index = ring->cons++ & (NET_SLOTS - 1);
+
+    return (const uint32_t *)(const void *)(ring->slots + slot_size * index);
 }
 
 /* ---- control's side: netq_control.c ---------------------------------------------------------- */

@@ -16,9 +16,9 @@ static void list_page(const struct xenpv_netq *q, uint32_t page, uint32_t *entry
     struct xenpv_netif_gref gref = {.flags = XENPV_NETIF_GREF_READONLY};
 
     if (page < q->rx_buffers)
-        gref = (struct xenpv_netif_gref){.ref = arena_ref(&q->arena, netq_rx_page(q, page))};
+        gref = (struct xenpv_netif_gref){.ref = q->rx.refs[page]};
     else if (page - q->rx_buffers < q->tx_buffers)
-        gref.ref = arena_ref(&q->arena, netq_tx_page(page - q->rx_buffers));
+        gref.ref = q->tx.refs[page - q->rx_buffers];
     else
         gref.ref = arena_ref(&q->shared, page - q->rx_buffers - q->tx_buffers);
     xenpv_netif_put_gref(&gref, entry);

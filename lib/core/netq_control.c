@@ -70,6 +70,10 @@ static void set_up(struct xenpv_netq *q)
 {
     set_up_ring(q, &q->tx.ring, 0, XENPV_NETIF_TX_SLOT);
     set_up_ring(q, &q->rx.ring, 1, XENPV_NETIF_RX_SLOT);
+    q->tx.memory = arena_memory(&q->arena, NET_RING_PAGES);
+    q->tx.refs = &q->arena.region.refs[NET_RING_PAGES];
+    q->rx.memory = net_buffer(q->tx.memory, q->tx_buffers);
+    q->rx.refs = q->tx.refs + q->tx_buffers;
     q->tx.free = q->tx_buffers;
     q->tx.extras = 0;
     for (uint32_t i = 0; i < q->tx_buffers; i++) {

@@ -18,11 +18,6 @@
 
 /* ---- buffers --------------------------------------------------------------------------------- */
 
-static inline uint8_t *memory_of(const struct xenpv_netq *q, uint32_t number)
-{
-    return arena_memory(&q->arena, netq_rx_page(q, number));
-}
-
 static inline void give(struct xenpv_netq *q, uint32_t number)
 {
     q->rx.pages[q->rx.free++] = (uint16_t)number;
@@ -30,7 +25,7 @@ static inline void give(struct xenpv_netq *q, uint32_t number)
 
 static inline uint32_t number_of(const struct xenpv_netq *q, const void *memory)
 {
-    return (uint32_t)((size_t)((const uint8_t *)memory - memory_of(q, 0)) / XENPV_PAGE_SIZE);
+    return (uint32_t)((size_t)((const uint8_t *)memory - q->rx.memory) / XENPV_PAGE_SIZE);
 }
 
 void netq_rx_fill(struct xenpv_netq *q)
@@ -39,11 +34,10 @@ void netq_rx_fill(struct xenpv_netq *q)
 
     for (uint32_t count = room < q->rx.free ? room : q->rx.free; count; count--) {
         uint32_t slot = q->rx.ring.prod & (NET_SLOTS - 1), number = q->rx.pages[--q->rx.free];
-        struct xenpv_netif_rx_request request = {
-            .ref = arena_ref(&q->arena, netq_rx_page(q, number)), .id = (uint16_t)slot};
+        struct xenpv_netif_rx_request request = {.ref = q->rx.refs[number], .id = (uint16_t)slot};
 
         q->rx.on_ring[slot] = (uint16_t)number;
-        netif_put_rx_request(&request, xenpv_ring_next_out(&q->rx.ring));
+        netif_put_rx_request(&request, net_next_out(&q->rx.ring, XENPV_NETIF_RX_SLOT));
     }
 }
 
@@ -54,7 +48,7 @@ void xenpv_netq_return(struct xenpv_netq *q, const struct xenpv_net_frame *frame
 
         /* What the caller wrote there is not for the backend to see. */
         if (!q->trusted)
-            memset(memory_of(q, number), 0, XENPV_PAGE_SIZE);
+            memset(net_buffer(q->rx.memory, number), 0, XENPV_PAGE_SIZE);
         give(q, number);
     }
     q->rx.frames--;
@@ -128,7 +122,7 @@ static bool add(struct xenpv_netq *q, uint32_t number, uint32_t index,
         return false;
     }
     frame->fragment[frame->count++] =
-        (struct xenpv_iov){memory_of(q, number) + offset, end - offset};
+        (struct xenpv_iov){net_buffer(q->rx.memory, number) + offset, end - offset};
     return true;
 }
 
@@ -142,7 +136,7 @@ static void skip_headroom(struct xenpv_netq *q)
     if (frame->count == 0)
         return;
     number = number_of(q, first->base);
-    offset = (uint32_t)((uint8_t *)first->base - memory_of(q, number));
+    offset = (uint32_t)((uint8_t *)first->base - net_buffer(q->rx.memory, number));
     if (q->rx.headroom <= offset)
         return;
     skip = q->rx.headroom - offset;
@@ -294,7 +288,8 @@ ALWAYS_INLINE bool take_short(struct xenpv_netq *q, uint32_t number, uint32_t in
     out->count = 1;
     out->headroom = 0;
     out->offload = (struct xenpv_net_offload){.checksum = checksum_of(response->flags)};
-    out->fragment[0] = (struct xenpv_iov){memory_of(q, number) + response->offset, length};
+    out->fragment[0] =
+        (struct xenpv_iov){net_buffer(q->rx.memory, number) + response->offset, length};
     if (response->flags & XENPV_NETRXF_CSUM_BLANK)
         out->offload.ipv6 = of_ipv6(&out->fragment[0]);
     q->rx.frames++;
@@ -306,7 +301,7 @@ ALWAYS_INLINE bool take_next(struct xenpv_netq *q, struct xenpv_net_frame *out)
 {
     uint32_t index = q->rx.ring.cons, place = index & (NET_SLOTS - 1);
     uint32_t number = q->rx.on_ring[place];
-    const uint32_t *slot = xenpv_ring_next_in(&q->rx.ring);
+    const uint32_t *slot = net_next_in(&q->rx.ring, XENPV_NETIF_RX_SLOT);
     struct xenpv_netif_rx_response response;
 
     if (q->rx.state == RX_EXTRA)

@@ -6,11 +6,6 @@
 
 /* ---- requests -------------------------------------------------------------------------------- */
 
-static inline uint8_t *memory_of(const struct xenpv_netq *q, uint32_t number)
-{
-    return arena_memory(&q->arena, netq_tx_page(number));
-}
-
 /* Takes a request's number, and puts the request on the ring. */
 ALWAYS_INLINE struct net_tx *put(struct xenpv_netq *q, uint32_t number, uint32_t ref,
                                  uint32_t offset, uint32_t flags, uint32_t size)
@@ -24,7 +19,7 @@ ALWAYS_INLINE struct net_tx *put(struct xenpv_netq *q, uint32_t number, uint32_t
 
     slot->used = true;
     slot->index = q->tx.ring.prod;
-    netif_put_tx_request(&request, xenpv_ring_next_out(&q->tx.ring));
+    netif_put_tx_request(&request, net_next_out(&q->tx.ring, XENPV_NETIF_TX_SLOT));
     return slot;
 }
 
@@ -65,12 +60,12 @@ ALWAYS_INLINE bool send_short(struct xenpv_netq *q, const struct xenpv_net_packe
     number = q->tx.numbers[--q->tx.free];
     length = (uint32_t)packet->iov->length;
     size = length < XENPV_NET_FRAME_MIN ? XENPV_NET_FRAME_MIN : length;
-    page = memory_of(q, number);
+    page = net_buffer(q->tx.memory, number);
     memcpy(page, packet->iov->base, length);
     fill_up(q, page, length, size);
     begin(q,
-          put(q, number, arena_ref(&q->arena, netq_tx_page(number)), 0,
-              offload->checksum ? XENPV_NETTXF_DATA_VALIDATED : 0, size),
+          put(q, number, q->tx.refs[number], 0, offload->checksum ? XENPV_NETTXF_DATA_VALIDATED : 0,
+              size),
           number, 1, user);
     return true;
 }
@@ -209,7 +204,7 @@ static uint32_t take_number(struct xenpv_netq *q)
 static struct net_tx *put_piece(struct xenpv_netq *q, const struct piece *piece, uint32_t number,
                                 struct cursor *cursor, uint32_t flags, uint32_t size)
 {
-    uint8_t *page = memory_of(q, number);
+    uint8_t *page = net_buffer(q->tx.memory, number);
 
     if (piece->page != COPY) {
         gather(cursor, NULL, piece->length);
@@ -218,7 +213,7 @@ static struct net_tx *put_piece(struct xenpv_netq *q, const struct piece *piece,
     gather(cursor, page, piece->length);
     fill_up(q, page, piece->length,
             piece->length < XENPV_NET_FRAME_MIN ? XENPV_NET_FRAME_MIN : piece->length);
-    return put(q, number, arena_ref(&q->arena, netq_tx_page(number)), 0, flags, size);
+    return put(q, number, q->tx.refs[number], 0, flags, size);
 }
 
 static void put_extra(struct xenpv_netq *q, struct xenpv_netif_extra *extra, bool more)
@@ -366,10 +361,8 @@ int xenpv_netq_multicast(struct xenpv_netq *q, const uint8_t address[6], bool ad
     if (q->tx.free == 0 || xenpv_ring_free(&q->tx.ring) < 2)
         return XENPV_EFULL;
     number = take_number(q);
-    fill_up(q, memory_of(q, number), 0, 0);
-    begin(q,
-          put(q, number, arena_ref(&q->arena, netq_tx_page(number)), 0, XENPV_NETTXF_EXTRA_INFO, 0),
-          number, 1, user);
+    fill_up(q, net_buffer(q->tx.memory, number), 0, 0);
+    begin(q, put(q, number, q->tx.refs[number], 0, XENPV_NETTXF_EXTRA_INFO, 0), number, 1, user);
     memcpy(extra.u.mcast.addr, address, sizeof(extra.u.mcast.addr));
     put_extra(q, &extra, false);
     return XENPV_OK;
@@ -429,7 +422,7 @@ ALWAYS_INLINE bool take_answer(struct xenpv_netq *q, struct xenpv_completion **o
     struct xenpv_netif_tx_response response;
     struct net_tx *slot, *head;
 
-    netif_get_tx_response(xenpv_ring_next_in(&q->tx.ring), &response);
+    netif_get_tx_response(net_next_in(&q->tx.ring, XENPV_NETIF_TX_SLOT), &response);
     if (response.status == XENPV_NETIF_NULL) {
         if (XENPV_CHECK(TX_NULL, q->tx.extras > 0)) {
             q->tx.extras--;
