@@ -101,6 +101,37 @@ static void test_seed_O7_O8_lost_connections(void **state)
     }
 }
 
+/* What a lost connection ended is told before anything new is taken, over any number of losses. */
+static void test_ended_before_new(void **state)
+{
+    struct xenpv_completion done[200];
+    struct xenpv_net_frame frame;
+
+    (void)state;
+    up(&(struct net_rig_options){.recover_ms = 30000}, peer_linux);
+    peer.idle = true;
+    for (uint32_t i = 0; i < 200; i++)
+        assert_int_equal(net_rig_send(&rig, bytes, 60, NULL), 0);
+    for (uint32_t times = 1; times <= 3; times++) {
+        peer_restart(&peer);
+        for (int i = 0; i < 100; i++) {
+            net_rig_step(&rig);
+            xenpv_netq_receive(rig.q, &frame, 1);
+            xenpv_mock_advance(rig.mock, 10);
+        }
+        assert_int_equal(xenpv_netq_connections(rig.q), times + 1);
+        assert_int_equal(net_rig_send(&rig, bytes, 60, NULL), XENPV_EFULL);
+    }
+    assert_int_equal(xenpv_netq_arm(rig.q, XENPV_NET_TX), 1);
+    assert_int_equal(xenpv_netq_poll(rig.q, done, 199), 199);
+    assert_int_equal(net_rig_send(&rig, bytes, 60, NULL), XENPV_EFULL);
+    assert_int_equal(xenpv_netq_poll(rig.q, done, 200), 1);
+    assert_int_equal(done[0].status, XENPV_EPEER);
+    peer.idle = false;
+    peer_exchange(&peer);
+    down();
+}
+
 /* What the caller holds he goes on reading: the queue is held only once he has returned it. */
 static void test_frames_over_a_loss(void **state)
 {
@@ -276,6 +307,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_seed_O7_O8_lost_connections),
+        cmocka_unit_test(test_ended_before_new),
         cmocka_unit_test(test_frames_over_a_loss),
         cmocka_unit_test(test_seed_O8_losses_close_together),
         cmocka_unit_test(test_not_recovered),
