@@ -56,11 +56,11 @@ int netq_nothing(struct xenpv_netq *q, bool open)
 
 xenpv_handle xenpv_netq_wait_handle(const struct xenpv_netq *q, enum xenpv_net_half half)
 {
-    uint32_t number = q->event_port[half == XENPV_NET_RX];
+    const struct xenpv_port *port = q->port;
 
     if (q->poll_mode || !gate_is(&q->gate, GATE_OPEN))
         return XENPV_NO_HANDLE;
-    return q->port->event->wait_handle(q->port->ctx, number);
+    return port->event->wait_handle(port->ctx, q->event_port[half == XENPV_NET_RX]);
 }
 
 static void take_event(const struct xenpv_netq *q, uint32_t half)

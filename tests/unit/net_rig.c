@@ -113,12 +113,20 @@ static void make_frontend(struct net_rig *rig, const struct net_rig_options *opt
 
 void net_rig_up(struct net_rig *rig, const struct net_rig_options *options)
 {
+    net_rig_up_locked(rig, options, NULL, NULL);
+}
+
+void net_rig_up_locked(struct net_rig *rig, const struct net_rig_options *options,
+                       void (*lock)(void *), void (*unlock)(void *))
+{
     struct xenpv_mock_config config = {
         .size = sizeof(config), .limits = options->limits, .log = no_misuse};
 
     *rig = (struct net_rig){0};
     rig->allocator = (struct xenpv_allocator){rig, counted_alloc, counted_free};
     config.allocator = rig->allocator;
+    config.lock = lock;
+    config.unlock = unlock;
     assert_int_equal(xenpv_mock_create(&config, &rig->mock), XENPV_OK);
     assert_int_equal(xenpv_mock_add_domain(rig->mock, 1), XENPV_OK);
     assert_int_equal(xenpv_mock_port(rig->mock, 1, &rig->front_port), XENPV_OK);

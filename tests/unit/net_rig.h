@@ -24,7 +24,7 @@ struct net_rig {
     struct xenpv_port front_port, back_port;
     char backend_path[64];
     uint16_t backend;
-    int allocated;
+    _Atomic int allocated; /* backends may have threads of their own */
     void *memory;
     struct xenpv_net *net;
     struct xenpv_netq *q; /* the first queue */
@@ -36,6 +36,9 @@ struct net_rig {
 };
 
 void net_rig_up(struct net_rig *rig, const struct net_rig_options *options);
+/* The same with a lock around the mock, for threads. */
+void net_rig_up_locked(struct net_rig *rig, const struct net_rig_options *options,
+                       void (*lock)(void *), void (*unlock)(void *));
 /* Makes the vif's directories as libxl does, served by domain `backend`; the other way round. */
 void net_rig_make(struct net_rig *rig, uint16_t backend);
 void net_rig_remove(struct net_rig *rig);

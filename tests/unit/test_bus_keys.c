@@ -137,7 +137,7 @@ static void test_no_room(void **state)
 
 /* Names and texts of all lengths. */
 static int put_error;
-static char put_name[40], put_text[64];
+static char put_name[48], put_text[64];
 
 static int publish_one(void *owner)
 {
@@ -150,10 +150,10 @@ static int publish_one(void *owner)
 static void test_long_names_and_texts(void **state)
 {
     (void)state;
-    for (size_t name = 30; name < 34; name++) {
+    for (size_t name = 38; name < 42; name++) {
         for (size_t text = 38; text < 42; text++) {
             struct bus_rig rig;
-            bool fits = name < 32 && text < XENPV_KEY_TEXT_MAX;
+            bool fits = name < 40 && text < XENPV_KEY_TEXT_MAX;
 
             bus_rig_up(&rig);
             rig_publish = rig.front.driver.publish;
