@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The network backend's life: what it offers, what it makes of a frontend's keys, what changes while
- * it is connected, how it ends, and every call that can fail. */
+/* The network backend's life: what it offers, what it makes of a frontend's keys, what changes
+ * while it is connected, and how it ends. */
 #include "netback_rig.h"
 
 static struct nb_rig rig;
@@ -340,7 +340,8 @@ static void test_no_rate(void **state)
 
 /* ---- ends ------------------------------------------------------------------------------------ */
 
-/* Frames that wait, packets that are published, grants that are kept: at the end all is given up. */
+/* Frames that wait, packets that are published, grants that are kept: in the end all is given up.
+ */
 static void burden(void)
 {
     struct xenpv_netif_gref gref = {.ref = rig.data_refs[5]};
