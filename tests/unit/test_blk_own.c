@@ -392,6 +392,57 @@ static void test_GT_02_half_failed(void **state)
     down(own);
 }
 
+/* A port whose second grant fails, after the backend has guessed and mapped what was first. */
+static struct {
+    struct own *own;
+    const struct xenpv_grant_ops *real;
+    uint32_t calls;
+} guesser;
+
+static int share_guessed(void *ctx, uint16_t domid, struct xenpv_grant_region *region,
+                         bool writable)
+{
+    struct own *own = guesser.own;
+
+    if (++guesser.calls == 2) {
+        assert_int_equal(plain_map(&own->plain, &own->map, &own->entry, own->refs[0]), XENPV_OK);
+        return XENPV_ENOGRANT;
+    }
+    assert_int_equal(guesser.real->share_own(ctx, domid, region, writable), XENPV_OK);
+    own->refs[0] = region->refs[0];
+    return XENPV_OK;
+}
+
+/* GT-02: the page of a request that was never sent is mapped even so. */
+static void test_GT_02_guessed(void **state)
+{
+    struct own *own = up(&(struct rig_options){0});
+    struct xenpv_iov iov[2] = {{own->memory, PAGE}, {own->memory + (size_t)2 * PAGE, PAGE}};
+    int status[2] = {1, 1};
+    struct xenpv_grant_ops ops;
+
+    (void)state;
+    rig_connect(&own->rig);
+    guesser.own = own;
+    guesser.calls = 0;
+    guesser.real = own->rig.front_port.grant;
+    ops = *guesser.real;
+    ops.share_own = share_guessed;
+    own->rig.front_port.grant = &ops;
+    assert_int_equal(xenpv_blkq_writev(own->rig.q, 0, iov, 2, &iov[0]), XENPV_OK);
+    xenpv_blkq_submit(own->rig.q);
+    run_down(own, iov, status, 20000);
+    take_completions(own, iov, status);
+    assert_int_equal(status[0], XENPV_EBUSY);
+    assert_int_equal(xenpv_blk_state(own->rig.blk), XENPV_BLK_FAILED);
+    assert_int_equal(xenpv_blk_detail(own->rig.blk)->error, XENPV_EBROKEN);
+    assert_int_equal(xenpv_blk_detail(own->rig.blk)->check, XENPV_CHECK_GRANT_HELD);
+    own->rig.front_port.grant = guesser.real;
+    let_go(own);
+    reconnect(own, 1);
+    down_with_abandoned(own);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -400,6 +451,7 @@ int main(void)
         cmocka_unit_test(test_no_grant_free),
         cmocka_unit_test(test_GT_02_GT_03_page_kept_after_the_answer),
         cmocka_unit_test(test_GT_02_half_failed),
+        cmocka_unit_test(test_GT_02_guessed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
