@@ -140,10 +140,8 @@ static void read_list(const struct xenpv_map_region *map, uint32_t count, struct
 static bool add_all(struct xenpv_netback *back, struct netback_grants *grants,
                     const struct list *list)
 {
-    uint32_t done = 0, most = back->config.static_grants;
+    uint32_t done = 0;
 
-    if (!XENPV_CHECK(CTRL_GREFS, list->count <= most - grants->count))
-        return false;
     while (done < list->count && grants->free && add(back, grants, &list->entry[done]))
         done++;
     if (done == list->count)
