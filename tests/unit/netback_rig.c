@@ -631,10 +631,11 @@ static uint32_t put_ip(uint8_t *ip, const struct nb_ip *of, uint32_t bytes)
 
 uint32_t nb_make_ip(uint8_t *frame, const struct nb_ip *of)
 {
-    uint32_t header = of->udp ? 8 : 20 + of->options, at = 12, sum_at;
+    static const uint8_t addresses[12] = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2};
+    uint32_t header = of->udp ? 8 : 20 + of->options, at = sizeof(addresses), sum_at;
 
     memset(frame, 0, 150);
-    memcpy(frame, "\x02\x00\x00\x00\x00\x01\x02\x00\x00\x00\x00\x02", 12);
+    memcpy(frame, addresses, sizeof(addresses));
     for (uint32_t i = 0; i < of->tags; i++, at += 4)
         put16(frame + at, 0x8100);
     put16(frame + at, of->ipv6 ? 0x86dd : 0x0800);
