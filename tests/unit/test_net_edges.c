@@ -287,7 +287,7 @@ static void ring_broken(void)
 static void (*const ends[])(void) = {close_locally, peer_closing, peer_closed, peer_dies,
                                      suspended,     removed,      ring_broken};
 
-/* RL-05: all pairs of ends, at every step of connecting, of work, and of the first of the two. */
+/* RL-05, FE-11: all pairs of ends, at every step of connecting, of work, and of the first of the two. */
 static void test_RL_05_ends_at_every_step(void **state)
 {
     (void)state;

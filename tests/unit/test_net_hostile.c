@@ -376,6 +376,29 @@ static void test_indexes_go_round(void **state)
     end(0);
 }
 
+/* EV-10: event indexes of any value: there may be more events than asked for, but frames go on. */
+static void test_EV_10_event_indexes(void **state)
+{
+    static const uint32_t wild[] = {0, 1, 0x7fffffff, 0x80000000, UINT32_MAX};
+
+    (void)state;
+    up(&(struct net_rig_options){0}, peer_linux);
+    peer.idle = false;
+    for (uint32_t i = 0; i < 200; i++) {
+        struct peer_ring *rings[] = {&peer.tx[0], &peer.rx[0]};
+
+        for (uint32_t k = 0; k < COUNT(rings); k++) {
+            struct xenpv_ring *ring = &rings[k]->ring;
+
+            xenpv_store(&ring->in->event, ring->cons + wild[(i + k) % COUNT(wild)]);
+            xenpv_store(&ring->out->event, ring->prod + wild[(i / 5 + k) % COUNT(wild)]);
+        }
+        peer_exchange(&peer);
+        xenpv_netq_arm(rig.q, XENPV_NET_RX | XENPV_NET_TX);
+    }
+    end(0);
+}
+
 /* ---- the control ring ------------------------------------------------------------------------ */
 
 static int keep(struct peer *p, const struct xenpv_netif_ctrl_request *request, uint32_t *data)
@@ -520,6 +543,7 @@ int main(void)
         cmocka_unit_test(test_too_long),
         cmocka_unit_test(test_broken_with_frames),
         cmocka_unit_test(test_indexes_go_round),
+        cmocka_unit_test(test_EV_10_event_indexes),
         cmocka_unit_test(test_control),
         cmocka_unit_test(test_LC_08_keys),
     };

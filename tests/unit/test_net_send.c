@@ -99,7 +99,8 @@ static void test_vectors(void **state)
     down();
 }
 
-/* From shared pages nothing is copied but the front: the slots name those pages. */
+/* From shared pages nothing is copied but the front: the slots name those pages. FE-19: the first
+ * has all headers. */
 static void test_shared_pages(void **state)
 {
     (void)state;

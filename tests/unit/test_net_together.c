@@ -257,12 +257,39 @@ static void test_seed_O7_O8_returns(void **state)
     down();
 }
 
+/* Another backend takes the first one's place, and the frontend is not told: the rings go on where
+ * they stood, over their end, and what had been sent arrives. */
+static void test_replaced(void **state)
+{
+    struct xenpv_net_frame frame;
+
+    (void)state;
+    up(&(struct net_rig_options){0}, 0, 0);
+    for (uint32_t i = 0; i < 100; i++) {
+        round_trip(bytes, 20000);
+        for (uint32_t k = 0; k < 5; k++)
+            assert_int_equal(net_rig_send(&rig, bytes, 100 + k, NULL), 0);
+        xenpv_netback_destroy(back);
+        start_back();
+        for (int k = 0; k < 20; k++)
+            step_back(&rig, NULL);
+        assert_int_equal(net_rig_get(&rig, rig.backend_path, "state"), 4);
+        for (uint32_t k = 0; k < 5; k++) {
+            assert_int_equal(net_rig_wait(&rig, NULL), 0);
+            assert_int_equal(net_rig_receive(&rig, found, &frame), 100 + k);
+        }
+        assert_int_equal(xenpv_netq_connections(rig.q), 1);
+    }
+    down();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_seed_A5_O12_frames), cmocka_unit_test(test_every_offset),
         cmocka_unit_test(test_seed_O4_mapping),    cmocka_unit_test(test_static_grants),
         cmocka_unit_test(test_headroom),           cmocka_unit_test(test_seed_O7_O8_returns),
+        cmocka_unit_test(test_replaced),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
