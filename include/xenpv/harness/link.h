@@ -108,7 +108,8 @@ int xenpv_link_replay(const struct xenpv_allocator *allocator, const char *path,
  * Writes all frames that pass between a backend and `inner` to a pcap file, both ways, made anew;
  * each is on its way before it is written. `inner` is closed with it. Frames are written as they
  * are: with a blank checksum, or larger than a wire's. Once the file cannot be written any more
- * (xenpv_link_capture_failed) they pass on unwritten. Errors as above. Not on Windows.
+ * (xenpv_link_capture_failed) they pass on unwritten. "-" is standard output. Errors as above. Not
+ * on Windows.
  */
 int xenpv_link_capture(const struct xenpv_allocator *allocator, const char *path,
                        const struct xenpv_link *inner, struct xenpv_link *link);

@@ -8,10 +8,22 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
+
+/* Opened anew by its name, a pipe that nobody reads any more would make us wait for a reader. */
+static FILE *open_standard_output(void)
+{
+    int fd = dup(STDOUT_FILENO);
+    FILE *file = fd < 0 ? NULL : fdopen(fd, "wb");
+
+    if (fd >= 0 && !file)
+        close(fd);
+    return file;
+}
 
 static int open_file(const char *path, const char *mode, FILE **file)
 {
-    *file = fopen(path, mode);
+    *file = mode[0] == 'w' && strcmp(path, "-") == 0 ? open_standard_output() : fopen(path, mode);
     if (*file)
         return XENPV_OK;
     switch (errno) {
