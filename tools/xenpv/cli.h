@@ -64,7 +64,7 @@ struct options {
     enum port_choice port;
     const char **mock_disks; /* paths */
     unsigned mock_disk_count;
-    const char **mock_nets; /* loopback, pair, pcap=FILE */
+    const char **mock_nets; /* loopback, pair, pcap=FILE; of each ,capture=FILE */
     unsigned mock_net_count;
     const char **mock_backend; /* KEY=VALUE,... */
     unsigned mock_backend_count;

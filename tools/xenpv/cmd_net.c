@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "complain.h"
 #include "info.h"
 #include "json.h"
 
@@ -36,6 +37,19 @@ void net_wait(struct vif *vif, uint32_t halves, uint64_t deadline)
 
     vif_add_waits(vif, &waits, halves);
     vif_wait(vif->machine, &waits);
+}
+
+bool net_is_of_the_mock(const struct options *options,
+                        bool (*uses)(const char *text, const char *path))
+{
+    for (unsigned i = 0; options->pcap && i < options->mock_net_count; i++) {
+        if (!uses(options->mock_nets[i], options->pcap))
+            continue;
+        complain(STATUS_USAGE, "--pcap %s: it is of --mock-net %s, too", options->pcap,
+                 options->mock_nets[i]);
+        return true;
+    }
+    return false;
 }
 
 void net_tally_add(struct net_tally *tally, const struct vif_frame *frame)

@@ -177,7 +177,8 @@ static int run(struct ping *ping)
     uint64_t began = machine_now(vif->machine), now = began;
     char target[IP_TEXT_MAX];
 
-    while (vif_step(vif) && !os_stop_signal()) {
+    /* Without a --count nothing else would tell that nobody reads any more. */
+    while (vif_step(vif) && !os_stop_signal() && !ferror(stdout)) {
         struct vif_frame frame;
         uint64_t due;
 
@@ -206,8 +207,8 @@ static int run(struct ping *ping)
 
 static void print_text(const struct ping *ping)
 {
-    printf("%" PRIu64 " sent, %" PRIu64 " received, %" PRIu64 " lost", ping->sent, ping->received,
-           ping->sent - ping->received);
+    printf("%" PRIu64 " sent, %" PRIu64 " received: %" PRIu64 " of %" PRIu64 " answered",
+           ping->sent, ping->received, ping->received, ping->sent);
     if (ping->duplicates)
         printf(", %" PRIu64 " duplicates", ping->duplicates);
     if (ping->damaged)
@@ -310,8 +311,8 @@ static bool parse_rest(const struct options *options, struct ping *ping)
 {
     uint64_t size = SIZE;
 
-    if (options->size &&
-        !number_parse("--size", options->size, true, 0, PACKET_MAX - packet_echo_head(true), &size))
+    if (options->size && !number_parse("--size", options->size, true, 0,
+                                       PACKET_MAX - packet_echo_head(ping->target.ip.v6), &size))
         return false;
     ping->size = (uint32_t)size;
     ping->interval_ms = options->given & OPTION_INTERVAL ? options->interval_ms : INTERVAL_MS;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* xenpv net recv: what arrives, as lines or into a file. */
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
 #include "cmd_net.h"
 #include "complain.h"
 #include "json.h"
+#include "mock_net.h"
 #include "os_thread.h"
 #include "packet.h"
 #include "progress.h"
@@ -16,6 +18,8 @@ struct recv {
     struct vif *vif;
     struct xenpv_link file;
     bool open;
+    bool piped; /* the file is standard output */
+    int error;  /* errno when the file took no more */
     uint64_t began_ns;
     struct net_tally tally;
 };
@@ -38,7 +42,10 @@ static void write_frame(struct recv *recv, const struct vif_frame *frame)
     if (offload->mss)
         out.gso_type = offload->ipv6 ? XENPV_NETIF_GSO_TCPV6 : XENPV_NETIF_GSO_TCPV4;
     out.gso_size = offload->mss;
+    errno = 0;
     recv->file.send(recv->file.ctx, &out);
+    if (wire_capture_failed(&recv->file))
+        recv->error = errno ? errno : EIO;
 }
 
 static void print_frame(const struct recv *recv, const struct vif_frame *frame)
@@ -95,7 +102,7 @@ static bool has_all(const struct recv *recv)
 /* A file or reader that takes no more has no use for what follows. */
 static bool has_failed(const struct recv *recv)
 {
-    return ferror(stdout) || (recv->open && wire_capture_failed(&recv->file));
+    return ferror(stdout) || recv->error;
 }
 
 static int run(struct recv *recv)
@@ -108,14 +115,14 @@ static int run(struct recv *recv)
     while (vif_step(vif)) {
         struct vif_frame frame;
 
-        for (uint32_t i = 0; i < NET_ROUND && !has_all(recv) && vif_receive(vif, &frame); i++)
+        for (uint32_t i = 0;
+             i < NET_ROUND && !has_all(recv) && !has_failed(recv) && vif_receive(vif, &frame); i++)
             take(recv, &frame);
         progress_show(recv->tally.bytes);
         if (has_all(recv) || os_stop_signal() || has_failed(recv) ||
             machine_now(vif->machine) >= end)
             return STATUS_DONE;
-        if (!recv->open && !recv->options->json)
-            fflush(stdout);
+        fflush(stdout);
         net_wait(vif, XENPV_NET_RX, end);
     }
     return STATUS_FAILED;
@@ -125,13 +132,16 @@ static void print(const struct recv *recv)
 {
     const struct net_tally *tally = &recv->tally;
 
+    if (recv->piped)
+        return;
     if (!recv->options->json) {
         printf("%" PRIu64 " frames, %" PRIu64 " bytes; %" PRIu64 " large packets, %" PRIu64
                " blank checksums\n",
                tally->frames, tally->bytes, tally->large, tally->blank);
         return;
     }
-    json_close(']');
+    if (!recv->open)
+        json_close(']');
     json_number("received", tally->frames);
     json_number("bytes", tally->bytes);
     json_number("large_packets", tally->large);
@@ -143,13 +153,29 @@ static int judge(const struct recv *recv, int status)
 {
     if (status != STATUS_DONE || os_stop_signal())
         return status;
-    if (recv->open && wire_capture_failed(&recv->file))
-        return complain(STATUS_ENVIRONMENT, "--pcap %s: cannot write to it", recv->options->pcap);
+    if (recv->piped && recv->error == EPIPE)
+        return STATUS_PIPE;
+    if (recv->error)
+        return complain(STATUS_ENVIRONMENT, "--pcap %s: cannot write to it: %s",
+                        recv->options->pcap, strerror(recv->error));
     if (recv->options->count && !has_all(recv) && !ferror(stdout))
         return complain(STATUS_FAILED, "%s: %" PRIu64 " of %u frames came in %u seconds",
                         recv->vif->device.name, recv->tally.frames, recv->options->count,
                         recv->options->duration_s);
     return STATUS_DONE;
+}
+
+static int open_file(struct recv *recv)
+{
+    struct xenpv_link nowhere;
+
+    if (net_is_of_the_mock(recv->options, mock_net_reads) ||
+        net_is_of_the_mock(recv->options, mock_net_writes))
+        return STATUS_USAGE;
+    recv->piped = strcmp(recv->options->pcap, "-") == 0;
+    if (xenpv_link_null(0, &nowhere) != 0)
+        return complain(STATUS_ENVIRONMENT, "out of memory");
+    return wire_open_capture("--pcap ", recv->options->pcap, &nowhere, &recv->file);
 }
 
 static int use(struct vif *vif, void *ctx)
@@ -159,18 +185,19 @@ static int use(struct vif *vif, void *ctx)
 
     recv->vif = vif;
     if (recv->options->pcap) {
-        status = wire_open_capture("--pcap ", recv->options->pcap, &recv->file);
+        status = open_file(recv);
         recv->open = status == STATUS_DONE;
     }
     if (status != STATUS_DONE)
         return status;
     recv->began_ns = os_now_ns();
-    if (recv->options->json) {
+    if (recv->options->json && !recv->piped) {
         json_open(NULL, '{');
         json_text("device", vif->device.name);
-        json_open("frames", '[');
+        if (!recv->open)
+            json_open("frames", '[');
     }
-    if (recv->open)
+    if (recv->open && !recv->piped)
         progress_begin(UINT64_MAX);
     status = run(recv);
     progress_clear();
@@ -181,29 +208,10 @@ static int use(struct vif *vif, void *ctx)
     return status;
 }
 
-/* The mock still reads that file. */
-static bool is_of_the_mock(const struct options *options)
-{
-    static const char file[] = "pcap=";
-
-    for (unsigned i = 0; options->pcap && i < options->mock_net_count; i++) {
-        const char *net = options->mock_nets[i];
-
-        if (strncmp(net, file, strlen(file)) != 0 ||
-            !os_same_file(options->pcap, net + strlen(file)))
-            continue;
-        complain(STATUS_USAGE, "--pcap %s: it is --mock-net %s", options->pcap, net);
-        return true;
-    }
-    return false;
-}
-
 int net_recv(const struct options *options, int count, char **arguments)
 {
     struct recv recv = {.options = options};
 
     (void)count;
-    if (is_of_the_mock(options))
-        return STATUS_USAGE;
     return net_run(options, arguments[0], use, &recv);
 }

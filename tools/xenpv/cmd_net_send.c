@@ -6,6 +6,7 @@
 #include "complain.h"
 #include "forward.h"
 #include "json.h"
+#include "mock_net.h"
 #include "progress.h"
 #include "wire.h"
 
@@ -115,8 +116,10 @@ static int run(struct send *send)
 static void print(const struct send *send)
 {
     if (!send->options->json) {
-        printf("%" PRIu64 " frames sent, %" PRIu64 " bytes; %" PRIu64 " large packets\n",
-               forward_frames(send->forward), send->bytes, forward_large(send->forward));
+        printf("%" PRIu64 " frames read, %" PRIu64 " bytes; %" PRIu64 " sent, %" PRIu64
+               " of them large packets\n",
+               send->frames, send->bytes, forward_frames(send->forward),
+               forward_large(send->forward));
         return;
     }
     json_open(NULL, '{');
@@ -135,12 +138,13 @@ static int judge(const struct send *send, int status)
 {
     const char *name = send->vif->device.name;
 
-    if (status != STATUS_DONE)
+    if (status != STATUS_DONE || os_stop_signal())
         return status;
     if (send->too_large + send->failed)
         return complain(STATUS_FAILED,
-                        "%s: %" PRIu64 " frames were too large for its MTU, and no TCP packets",
-                        name, send->too_large + send->failed);
+                        "%s: %" PRIu64 " of %" PRIu64
+                        " frames were too large for its MTU, and no TCP packets",
+                        name, send->too_large + send->failed, send->frames);
     if (send->vif->unsent)
         return complain(STATUS_FAILED, "%s: the backend did not take %" PRIu64 " frames", name,
                         send->vif->unsent);
@@ -172,6 +176,8 @@ int net_send(const struct options *options, int count, char **arguments)
     (void)count;
     if (!options->pcap)
         return complain(STATUS_USAGE, "net send: give --pcap FILE: its frames are sent");
+    if (net_is_of_the_mock(options, mock_net_writes))
+        return STATUS_USAGE;
     status = open_file(&send);
     if (status == STATUS_DONE)
         status = net_run(options, arguments[0], use, &send);

@@ -37,8 +37,9 @@ const struct command net_commands[] = {
      .arguments = "VIF",
      .summary = "show or save the frames that arrive at a network card",
      .help = "Connects to the network card and prints a line for each frame that arrives.\n"
-             "  --pcap FILE             write them to FILE, for tcpdump and Wireshark, as they\n"
-             "                          come: large packets whole, blank checksums blank\n"
+             "  --pcap FILE             write them to FILE instead, for tcpdump and Wireshark, as\n"
+             "                          they come: large packets whole, blank checksums blank; -:\n"
+             "                          to standard output, and nothing else there\n"
              "  --count N               end after N frames\n"
              "  --duration SECONDS      end then; with --count, it is an error if fewer "
              "came\n" HELP_TAKE_OVER,

@@ -14,7 +14,7 @@
 
 struct tap {
     const struct options *options;
-    const char *name;
+    char name[OS_TAP_NAME_MAX];
     struct vif *vif;
     struct forward *forward;
     struct xenpv_link link;
@@ -26,12 +26,6 @@ struct tap {
 };
 
 /* --------------------------------------------------------------------------------- the device -- */
-
-static int complain_of_setting(const struct tap *tap, const char *what)
-{
-    return complain(STATUS_ENVIRONMENT, "%s: cannot set its %s: %s", tap->name, what,
-                    strerror(errno));
-}
 
 /* The kernel stops sending where the carrier is lost. One that cannot be told so goes on. */
 static void follow_carrier(struct tap *tap, bool up)
@@ -45,8 +39,9 @@ static void follow_carrier(struct tap *tap, bool up)
         remark(tap->options, "%s: carrier %s", tap->name, up ? "up" : "down");
 }
 
-/* What the vif's keys say. An MTU that Linux does not take is passed over: 68 is its least. */
-static int follow_keys(struct tap *tap)
+/* What the vif's keys say. A TAP device has at most an MTU of 65521; with less than its peers' it
+ * can be used as well as others. */
+static void follow_keys(struct tap *tap)
 {
     bool connected = xenpv_net_state(tap->vif->net) == XENPV_NET_CONNECTED;
     struct xenpv_net_info info;
@@ -54,10 +49,12 @@ static int follow_keys(struct tap *tap)
     xenpv_net_info(tap->vif->net, &info);
     follow_carrier(tap, connected && info.carrier);
     if (!connected || info.mtu == tap->mtu)
-        return STATUS_DONE;
+        return;
     tap->mtu = info.mtu;
     forward_renew(tap->forward);
-    return os_tap_set_mtu(tap->name, info.mtu) == 0 ? STATUS_DONE : complain_of_setting(tap, "MTU");
+    if (os_tap_set_mtu(tap->handle, info.mtu) != 0)
+        complain(STATUS_DONE, "%s: it cannot have the card's MTU of %u, and keeps its own: %s",
+                 tap->name, info.mtu, strerror(errno));
 }
 
 static int prepare(struct tap *tap)
@@ -66,9 +63,11 @@ static int prepare(struct tap *tap)
 
     xenpv_net_info(tap->vif->net, &info);
     tap->carrier = true; /* as the kernel has it at first */
-    if (info.has_mac && os_tap_set_mac(tap->name, info.mac) != 0)
-        return complain_of_setting(tap, "address");
-    return follow_keys(tap);
+    if (info.has_mac && os_tap_set_mac(tap->handle, info.mac) != 0)
+        return complain(STATUS_ENVIRONMENT, "%s: cannot set its address: %s", tap->name,
+                        strerror(errno));
+    follow_keys(tap);
+    return STATUS_DONE;
 }
 
 /* ------------------------------------------------------------------------------------- frames -- */
@@ -123,26 +122,39 @@ static void wait(struct tap *tap)
     vif_wait(tap->vif->machine, &waits);
 }
 
+/* One round of frames, both ways; false: there were none. */
+static bool move(struct tap *tap)
+{
+    uint64_t moved = tap->in + tap->out;
+    struct vif_frame frame;
+
+    for (uint32_t i = 0; i < NET_ROUND && vif_receive(tap->vif, &frame); i++)
+        give(tap, &frame);
+    fetch(tap);
+    vif_submit(tap->vif);
+    return tap->in + tap->out != moved;
+}
+
 static int run(struct tap *tap)
 {
     struct vif *vif = tap->vif;
     int status = prepare(tap);
 
-    while (status == STATUS_DONE && vif_step(vif)) {
-        struct vif_frame frame;
-
+    if (status != STATUS_DONE)
+        return status;
+    while (vif_step(vif)) {
         if (os_stop_signal())
             return STATUS_DONE;
         if (vif_is_new(vif))
             forward_renew(tap->forward);
-        status = follow_keys(tap);
-        for (uint32_t i = 0; i < NET_ROUND && vif_receive(vif, &frame); i++)
-            give(tap, &frame);
-        fetch(tap);
-        vif_submit(vif);
+        follow_keys(tap);
+        /* A device that is gone is ready to be read for ever. */
+        if (!move(tap) && !os_tap_name(tap->handle, tap->name))
+            return complain(STATUS_ENVIRONMENT, "%s: somebody has removed this network device",
+                            tap->name);
         wait(tap);
     }
-    return status == STATUS_DONE ? STATUS_FAILED : status;
+    return STATUS_FAILED;
 }
 
 static int use(struct vif *vif, void *ctx)
@@ -151,7 +163,6 @@ static int use(struct vif *vif, void *ctx)
     int status;
 
     tap->vif = vif;
-    tap->handle = tap->link.wait_handle(tap->link.ctx);
     tap->forward = forward_make(vif);
     if (!tap->forward)
         return complain(STATUS_ENVIRONMENT, "out of memory");
@@ -168,12 +179,14 @@ static int use(struct vif *vif, void *ctx)
 
 int net_tap(const struct options *options, int count, char **arguments)
 {
-    struct tap tap = {.options = options, .name = options->name ? options->name : NAME};
-    int status = wire_open_tap(tap.name, &tap.link);
+    struct tap tap = {.options = options};
+    int status = wire_open_tap(options->name ? options->name : NAME, &tap.link);
 
     (void)count;
     if (status != STATUS_DONE)
         return status;
+    tap.handle = tap.link.wait_handle(tap.link.ctx);
+    os_tap_name(tap.handle, tap.name);
     status = net_run(options, arguments[0], use, &tap);
     tap.link.close(tap.link.ctx);
     return status;

@@ -4,8 +4,11 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "json.h"
+
+#define KEY_WIDTH 30 /* columns, at the least */
 
 static const char *const key_states[] = {
     [XENPV_KEY_UNREAD] = "not yet",
@@ -30,7 +33,7 @@ void info_state_text(uint32_t state, char text[32])
 }
 
 /* A good value is shown bare; a bad one with what is wrong with it. */
-static void print_feature(const struct xenpv_negotiation *feature)
+static void print_feature(const struct xenpv_negotiation *feature, int width)
 {
     char offered[64];
 
@@ -43,7 +46,7 @@ static void print_feature(const struct xenpv_negotiation *feature)
     else
         snprintf(offered, sizeof(offered), "%s (%s)", feature->offered,
                  key_states[feature->status]);
-    printf("%-30s  %-8s  %-8s  %4" PRIu64 "%s%s\n", feature->key, offered,
+    printf("%-*s  %-8s  %-8s  %4" PRIu64 "%s%s\n", width, feature->key, offered,
            info_or_dash(feature->asked), feature->chosen, feature->why[0] ? "  " : "",
            feature->why);
 }
@@ -73,9 +76,15 @@ static void print_feature_json(const struct xenpv_negotiation *feature)
 
 void info_print_features(const struct xenpv_negotiation *features, uint32_t count)
 {
-    printf("\n%-30s  %-8s  %-8s  %4s  %s\n", "FEATURE", "OFFERED", "ASKED", "USED", "WHY NOT MORE");
+    int width = KEY_WIDTH;
+
     for (uint32_t i = 0; i < count; i++)
-        print_feature(&features[i]);
+        if ((int)strlen(features[i].key) > width)
+            width = (int)strlen(features[i].key);
+    printf("\n%-*s  %-8s  %-8s  %4s  %s\n", width, "FEATURE", "OFFERED", "ASKED", "USED",
+           "WHY NOT MORE");
+    for (uint32_t i = 0; i < count; i++)
+        print_feature(&features[i], width);
 }
 
 void info_json_features(const struct xenpv_negotiation *features, uint32_t count)

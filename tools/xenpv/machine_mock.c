@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A Xen in this process: we are domain 1, and domain 0 serves each --mock-disk and --mock-net with
- * our own backends; domain 2 is at the other end of a pair. Its clock is not the real one: it stands still while anything moves, and jumps to the
- * next deadline when nothing does, so that no time-out ever takes time.
+ * our own backends; domain 2 is at the other end of a pair. Its clock is not the real one: it
+ * stands still while anything moves, and jumps to the next deadline when nothing does, so that no
+ * time-out ever takes time.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -189,8 +190,10 @@ static void remark_net(const struct mock_machine *self, const struct mock_net *n
         remark_rows(self, "vif", net->ours.number, rows, sizeof(rows) / sizeof(rows[0]));
 }
 
-static void close_backends(struct mock_machine *self)
+static int close_backends(struct mock_machine *self)
 {
+    int status = STATUS_DONE;
+
     for (unsigned i = 0; i < self->disk_count; i++)
         mock_disk_end(&self->disks[i], mock_now(&self->machine));
     for (unsigned i = 0; i < self->net_count; i++)
@@ -203,9 +206,13 @@ static void close_backends(struct mock_machine *self)
         mock_disk_close(&self->disks[i]);
     }
     for (unsigned i = 0; i < self->net_count; i++) {
+        int closed;
+
         remark_net(self, &self->nets[i]);
-        mock_net_close(&self->nets[i]);
+        closed = mock_net_close(&self->nets[i]);
+        status = status == STATUS_DONE ? closed : status;
     }
+    return status;
 }
 
 /* Whatever a command did, both ends must have let go of everything by now. */
@@ -227,10 +234,10 @@ static int audit(struct mock_machine *self, uint16_t domid)
 static int mock_close(struct machine *machine)
 {
     struct mock_machine *self = ours(machine);
-    int status = STATUS_DONE;
+    int status;
 
     machine->listens = false;
-    close_backends(self);
+    status = close_backends(self);
     for (uint16_t domid = 0; self->world.mock && domid < DOMAINS && status == STATUS_DONE; domid++)
         status = audit(self, domid);
     xenpv_mock_destroy(self->world.mock);
@@ -331,8 +338,15 @@ static int add_nets(struct mock_machine *self, const struct options *options)
     int status = STATUS_DONE;
 
     for (unsigned i = 0; status == STATUS_DONE && i < options->mock_net_count; i++) {
+        const char *text = options->mock_nets[i];
+
+        for (unsigned before = 0; before < i; before++)
+            if (self->nets[before].captured && mock_net_writes(text, self->nets[before].captured))
+                return complain(STATUS_USAGE,
+                                "--mock-net %s: its file is that of --mock-net %s, too", text,
+                                options->mock_nets[before]);
         self->net_count++;
-        status = mock_net_open(&self->nets[i], &self->world, i, options->mock_nets[i]);
+        status = mock_net_open(&self->nets[i], &self->world, i, text);
     }
     return status;
 }

@@ -6,10 +6,14 @@
 
 #include "complain.h"
 #include "ip.h"
+#include "os.h"
 #include "wire.h"
 
-#define OPTION  "--mock-net"
-#define BACKLOG (1u << 20) /* bytes of frames that wait on a wire */
+#define OPTION   "--mock-net"
+#define BACKLOG  (1u << 20) /* bytes of frames that wait on a wire */
+#define WIRE_MAX 4096
+
+static const char replay[] = "pcap=", capture[] = ",capture=";
 
 /* -------------------------------------------------------------------------------------- store -- */
 
@@ -167,6 +171,36 @@ static void close_vif(struct mock_vif *vif)
 
 /* ---------------------------------------------------------------------------------------- wires -- */
 
+/* "pair,capture=FILE": the file, NULL where there is none; and what stands before it. */
+static const char *split(const char *text, char wire[WIRE_MAX])
+{
+    const char *file = strstr(text, capture);
+
+    size_t length = file ? (size_t)(file - text) : strlen(text);
+
+    /* What is longer is no path, either. */
+    length = length < WIRE_MAX ? length : WIRE_MAX - 1;
+    memcpy(wire, text, length);
+    wire[length] = '\0';
+    return file ? file + strlen(capture) : NULL;
+}
+
+bool mock_net_writes(const char *text, const char *path)
+{
+    char wire[WIRE_MAX];
+    const char *file = split(text, wire);
+
+    return file && os_same_file(file, path);
+}
+
+bool mock_net_reads(const char *text, const char *path)
+{
+    char wire[WIRE_MAX];
+
+    split(text, wire);
+    return strncmp(wire, replay, strlen(replay)) == 0 && os_same_file(wire + strlen(replay), path);
+}
+
 static int complain_of_wire(const char *text, int error)
 {
     return complain(error == XENPV_EINVAL ? STATUS_USAGE : STATUS_ENVIRONMENT, OPTION " %s: %s",
@@ -176,13 +210,12 @@ static int complain_of_wire(const char *text, int error)
 static int open_wire(struct mock_net *net, const struct xenpv_allocator *allocator,
                      const char *text, bool *pair)
 {
-    static const char file[] = "pcap=";
     struct xenpv_link ends[2];
     int rc;
 
     *pair = strcmp(text, "pair") == 0;
-    if (strncmp(text, file, strlen(file)) == 0)
-        return wire_open_replay(OPTION " pcap=", text + strlen(file), &net->ours.link);
+    if (strncmp(text, replay, strlen(replay)) == 0)
+        return wire_open_replay(OPTION " pcap=", text + strlen(replay), &net->ours.link);
     if (!*pair && strcmp(text, "loopback") != 0)
         return complain(STATUS_USAGE, OPTION " %s: it is none of loopback, pair, pcap=FILE", text);
     rc = *pair ? xenpv_link_pair(allocator, BACKLOG, ends)
@@ -193,6 +226,24 @@ static int open_wire(struct mock_net *net, const struct xenpv_allocator *allocat
     if (*pair)
         net->theirs.link = ends[1];
     return STATUS_DONE;
+}
+
+/* The wire, and the file that all of its frames are put into. */
+static int open_captured(struct mock_net *net, const struct xenpv_allocator *allocator,
+                         const char *text, bool *pair)
+{
+    char wire[WIRE_MAX];
+    const char *file = split(text, wire);
+    int status = open_wire(net, allocator, wire, pair);
+    struct xenpv_link inner = net->ours.link;
+
+    if (status != STATUS_DONE || !file)
+        return status;
+    if (mock_net_reads(text, file))
+        return complain(STATUS_USAGE, OPTION " %s: it is read and written", text);
+    status = wire_open_capture(OPTION " capture=", file, &inner, &net->ours.link);
+    net->captured = status == STATUS_DONE ? file : NULL;
+    return status;
 }
 
 static int open_neighbour(struct mock_net *net, struct mock_world *world, unsigned index)
@@ -210,7 +261,7 @@ static int open_neighbour(struct mock_net *net, struct mock_world *world, unsign
 int mock_net_open(struct mock_net *net, struct mock_world *world, unsigned index, const char *text)
 {
     bool pair;
-    int status = open_wire(net, &world->allocator, text, &pair), rc;
+    int status = open_captured(net, &world->allocator, text, &pair), rc;
 
     if (status != STATUS_DONE)
         return status;
@@ -264,9 +315,14 @@ bool mock_net_is_done(const struct mock_net *net)
            (net->ours.closing && vif_is_done(&net->ours) && vif_is_done(&net->theirs));
 }
 
-void mock_net_close(struct mock_net *net)
+int mock_net_close(struct mock_net *net)
 {
+    bool failed = net->captured && wire_capture_failed(&net->ours.link);
+
     mock_neighbour_free(net->neighbour);
     close_vif(&net->ours);
     close_vif(&net->theirs);
+    return failed ? complain(STATUS_ENVIRONMENT, OPTION " capture=%s: cannot write to it",
+                             net->captured)
+                  : STATUS_DONE;
 }

@@ -27,8 +27,13 @@ struct mock_net {
     struct mock_vif ours;
     struct mock_vif theirs; /* of a pair, with the neighbour */
     struct mock_neighbour *neighbour;
+    const char *captured; /* the file that its frames are put into, or NULL */
     bool closing;
 };
+
+/* Whether `text` of --mock-net names this file, to put frames into it, or to get them from it. */
+bool mock_net_writes(const char *text, const char *path);
+bool mock_net_reads(const char *text, const char *path);
 
 /* What `text` of --mock-net asks for, as vif/`index`. An exit status; it is closed in any case. */
 int mock_net_open(struct mock_net *net, struct mock_world *world, unsigned index, const char *text);
@@ -41,6 +46,7 @@ uint64_t mock_net_deadline(const struct mock_net *net);
 void mock_net_end(struct mock_net *net, uint64_t now);
 bool mock_net_is_done(const struct mock_net *net);
 
-void mock_net_close(struct mock_net *net);
+/* An exit status: the file of the capture may lack frames. */
+int mock_net_close(struct mock_net *net);
 
 #endif

@@ -46,13 +46,11 @@ int wire_open_replay(const char *what, const char *path, struct xenpv_link *link
     return rc ? complain_of_file(what, path, rc) : STATUS_DONE;
 }
 
-int wire_open_capture(const char *what, const char *path, struct xenpv_link *link)
+int wire_open_capture(const char *what, const char *path, const struct xenpv_link *inner,
+                      struct xenpv_link *link)
 {
-    struct xenpv_link nowhere;
-    int rc = xenpv_link_null(0, &nowhere);
+    int rc = xenpv_link_capture(&allocator, path, inner, link);
 
-    if (rc == 0)
-        rc = xenpv_link_capture(&allocator, path, &nowhere, link);
     return rc ? complain_of_file(what, path, rc) : STATUS_DONE;
 }
 
@@ -70,8 +68,8 @@ int wire_open_tap(const char *name, struct xenpv_link *link)
         return STATUS_DONE;
     case XENPV_EINVAL:
         return complain(STATUS_USAGE,
-                        "--name %s: a network device's name has 1 to 15 bytes, none "
-                        "of them a blank or '/'",
+                        "--name %s: it is no name of 1 to 15 bytes without blanks and '/', or "
+                        "that of a network device that is no TAP",
                         name);
     case XENPV_EACCES:
         return complain(STATUS_ENVIRONMENT, "%s: no permission to make a TAP device; run as root",
@@ -97,8 +95,10 @@ int wire_open_replay(const char *what, const char *path, struct xenpv_link *link
     return complain(STATUS_ENVIRONMENT, "%s%s: there are no pcap files on Windows", what, path);
 }
 
-int wire_open_capture(const char *what, const char *path, struct xenpv_link *link)
+int wire_open_capture(const char *what, const char *path, const struct xenpv_link *inner,
+                      struct xenpv_link *link)
 {
+    (void)inner;
     return wire_open_replay(what, path, link);
 }
 

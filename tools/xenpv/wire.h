@@ -6,9 +6,11 @@
 #include <xenpv/harness/link.h>
 
 /* From and to pcap files, as `what` says they are named; each complains, and returns an exit
- * status. What is sent to the second is written, and nothing else happens to it. */
+ * status. What passes through the second to and from `inner`, which is closed with it, is written,
+ * too. */
 int wire_open_replay(const char *what, const char *path, struct xenpv_link *link);
-int wire_open_capture(const char *what, const char *path, struct xenpv_link *link);
+int wire_open_capture(const char *what, const char *path, const struct xenpv_link *inner,
+                      struct xenpv_link *link);
 /* The capture lacks frames. */
 bool wire_capture_failed(const struct xenpv_link *link);
 
