@@ -3,41 +3,60 @@
 # Bash completion for xenpv(1).
 
 # Options that a value stands behind.
-_xenpv_valued=" --port --mock-disk --mock-backend --output --timeout --offset --length --target-offset
- --in --out --budget --queues --ring-order --segments --units --depth --size --mode --op --buffer --disk
- --repeats --time --grants --plot "
+_xenpv_valued=" --port --mock-disk --mock-net --mock-backend --output --timeout --offset --length
+ --target-offset --in --out --budget --queues --ring-order --segments --units --depth --size --mode --op
+ --buffer --disk --repeats --time --grants --plot --address --count --interval --pcap --duration --rate
+ --repeat --name "
 
 # The command's words so far, options and their values left out, into `words`; what says where the
-# devices are, into `machine`. Bash has cut --port=mock into three.
+# devices are, into `machine`. Bash has cut --port=mock into three, and pcap=FILE.
 _xenpv_words() {
-    local i option
+    local i option value
     words=() machine=()
     for ((i = 1; i < COMP_CWORD; i++)); do
         option=${COMP_WORDS[i]}
         if [[ $option == -* && $_xenpv_valued =~ [[:space:]]${option}[[:space:]] ]]; then
             [[ ${COMP_WORDS[i + 1]-} != "=" ]] || ((i++))
             ((i++))
-            [[ $option != --port && $option != --mock-disk ]] || ((i >= COMP_CWORD)) ||
-                machine+=("$option" "${COMP_WORDS[i]}")
+            value=${COMP_WORDS[i]-}
+            while [[ ${COMP_WORDS[i + 1]-} == "=" ]] && ((i + 2 < COMP_CWORD)); do
+                value+="=${COMP_WORDS[i + 2]}"
+                ((i += 2))
+            done
+            [[ " --port --mock-disk --mock-net " != *" $option "* ]] || ((i >= COMP_CWORD)) ||
+                machine+=("$option" "$value")
         elif [[ $option != -* && $option != "=" ]]; then
             words+=("$option")
         fi
     done
 }
 
-# The disks there are, by number and by name.
+# The disks there are, by number and by name; the network cards.
 _xenpv_disks() {
     xenpv "${machine[@]}" list 2>/dev/null |
         sed -n 's/^\(vbd\/\)\([0-9]*\)  *\([a-z0-9?]*\) .*/\1\2 \1\3/p'
 }
+_xenpv_cards() {
+    xenpv "${machine[@]}" list 2>/dev/null | sed -n 's/^\(vif\/[0-9]*\) .*/\1/p'
+}
 
 _xenpv_options() {
-    local options="--port --mock-disk --mock-backend --output --timeout --verbose --help --version"
+    local options="--port --mock-disk --mock-net --mock-backend --output --timeout --verbose --help --version"
     local form="--queues --ring-order --segments --poll --units --no-flush --no-barrier --no-discard
         --no-secure-discard --no-persistent --no-indirect --no-large-ring --no-multi-queue"
+    local card="--queues --poll --no-sg --no-csum4 --no-csum6 --no-gso4 --no-gso6 --no-rx-notify
+        --no-split --no-multi-queue --no-control --no-multicast --no-dynamic --no-headroom
+        --no-static-grants"
     case "${words[*]:0:2}" in
     list*) options+=" --budget" ;;
-    info*) options+=" $form" ;;
+    info\ vif* | info\ mac*) options+=" $card" ;;
+    info\ *) options+=" $form" ;;
+    info) options+=" $form $card" ;;
+    "net stats") options+=" --duration" ;;
+    "net ping") options+=" --address --count --interval --size" ;;
+    "net recv") options+=" --pcap --count --duration" ;;
+    "net send") options+=" --pcap --rate --repeat" ;;
+    "net tap") options+=" --name" ;;
     "blk read") options+=" --offset --length --out" ;;
     "blk write") options+=" --offset --in" ;;
     "blk copy" | "blk verify") options+=" --offset --length --target-offset" ;;
@@ -47,16 +66,20 @@ _xenpv_options() {
         --repeats --time --quick --full --grants --plot --write --segments --units --take-over
         ${form#*--units}"
     [[ ${words[0]-} != blk ]] || options+=" --take-over $form"
+    [[ ${words[0]-} != net ]] || options+=" --take-over $card"
     echo "$options"
 }
 
 _xenpv_words_next() {
     case "${words[*]:0:2}" in
-    "" | help) echo "list info store blk bench help" ;;
+    "" | help) echo "list info store blk net bench help" ;;
     store | "help store") echo "ls read write rm" ;;
     blk | "help blk") echo "read write copy verify flush discard" ;;
+    net | "help net") echo "stats ping recv send tap" ;;
     bench | "help bench") echo "blk" ;;
-    info | "blk "* | "bench "*) _xenpv_disks ;;
+    info) _xenpv_disks && _xenpv_cards ;;
+    "blk "* | "bench "*) _xenpv_disks ;;
+    "net "*) _xenpv_cards ;;
     esac
 }
 
@@ -86,7 +109,9 @@ _xenpv() {
     --op) mapfile -t COMPREPLY < <(compgen -W "randread read write" -- "$current") ;;
     --buffer) mapfile -t COMPREPLY < <(compgen -W "shared bounce" -- "$current") ;;
     --disk) mapfile -t COMPREPLY < <(compgen -W "null empty memory" -- "$current") ;;
-    --mock-disk | --in | --out | --plot) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
+    --mock-net) mapfile -t COMPREPLY < <(compgen -W "loopback pair pcap=" -- "$current") ;;
+    pcap | *,capture) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
+    --mock-disk | --in | --out | --plot | --pcap) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
     *)
         if [[ $previous == -* && $_xenpv_valued =~ [[:space:]]${previous}[[:space:]] ]]; then
             return

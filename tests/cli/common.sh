@@ -66,6 +66,15 @@ printed() {
     fi
 }
 
+# last NAME PATTERN: the last line of stdout of the last run is this extended regular expression.
+last() {
+    if tail -n 1 out | grep -Eqx -- "$2"; then
+        ok "$1"
+    else
+        not_ok "$1" "the last line is no '$2': $(tail -n 1 out)"
+    fi
+}
+
 # json NAME FILTER: stdout of the last run is one JSON document for which the filter is true.
 json() {
     if jq -es "length == 1 and (.[0] | $2)" out >/dev/null 2>jq-err; then
@@ -97,6 +106,9 @@ says() {
         not_ok "$1" "'$2' is on $lines lines of stderr" "$(head -c 2000 err)"
     fi
 }
+
+# What nobody reads is opened through this.
+mkfifo pipe
 
 bytes() {
     head -c "$2" /dev/urandom >"$1"

@@ -30,6 +30,17 @@ completes blk --port = mock ""
 completes blk --port = mock b
 completes copy --port = mock blk c
 completes discard blk ""
+completes net ""
+completes ping net ""
+completes --no-gso4 net tap --no-g
+completes --no-static-grants info vif/0 --no-s
+completes --pcap net recv vif/0 --pc
+completes pair --mock-net p
+completes loopback --mock-net = l
+completes odd.img --mock-net pcap = o
+completes odd.img --mock-net = pair,capture = o
+completes vif/0 --mock-net pair net recv v
+completes vif/1 --mock-net = pair --mock-net = loopback info v
 completes ls store ""
 completes --budget list --b
 completes --no-persistent info --no-p
@@ -40,3 +51,4 @@ completes vbd/51712 --mock-disk odd.img blk read v
 completes vbd/xvda --mock-disk = odd.img info vbd/x
 completes odd.img --mock-disk odd.img blk copy vbd/51712 o
 completes odd.img --mock-disk o
+completes odd.img net send vif/0 --pcap o

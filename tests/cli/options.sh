@@ -4,7 +4,7 @@
 
 # named: the options that stdout of the last run names.
 named() {
-    grep -Eo -- '--[a-z]+(-[a-z]+)*' out | sort -u
+    grep -Eo -- '--[a-z]+[0-9]?(-[a-z]+[0-9]?)*' out | sort -u
 }
 
 # value_of OPTION: "=" and a value that it may have; nothing if it has none.
@@ -16,6 +16,7 @@ value_of() {
     --port) echo "=mock" ;;
     --output) echo "=text" ;;
     --mock-disk) echo "=odd.img" ;;
+    --mock-net) echo "=pair" ;;
     --mock-backend) echo "=queues=1" ;;
     --repeats | --grants) echo "=9" ;;
     *) echo "=1" ;;
@@ -23,7 +24,7 @@ value_of() {
 }
 
 echo "# options: what is taken, and what is said of it"
-families=(list info store blk bench)
+families=(list info store blk net bench)
 all=$(for command in "${families[@]}"; do run help "$command" && named; done | sort -u)
 declare -A values
 for option in $all; do
@@ -43,6 +44,11 @@ while read -r command arguments; do
         run --mock-disk tiny.img ${command/-/ } $arguments "$option${values[$option]}"
         takes=yes
         ! grep -q "has no such option" err || takes=no
+        # Of disks it takes some, and of network cards others.
+        if [[ $command = info && $takes = no ]]; then
+            run --mock-net pair info vif/1 "$option${values[$option]}"
+            grep -q "has no such option" err || takes=yes
+        fi
         [[ $says == *" $option "* ]] && tells=yes || tells=no
         [[ $takes == "$tells" ]] || wrong+=" $option (taken: $takes, in its help: $tells)"
     done
@@ -65,6 +71,11 @@ blk-copy vbd/1 vbd/17
 blk-verify vbd/1
 blk-flush vbd/1
 blk-discard vbd/1
+net-stats vif/1
+net-ping vif/1 10.77.0.1
+net-recv vif/1
+net-send vif/1
+net-tap vif/1
 bench-blk vbd/1
 TABLE
 run help bench blk

@@ -5,7 +5,8 @@ echo "# help and version"
 for words in --help -h help "help list" "help info" "help store" "help store ls" "help blk" \
     "list --help" "info --help" "store --help" "store read --help" "store write -h" \
     "store rm --help" "blk --help" "blk read --help" "blk write --help" "help blk copy" \
-    "help blk verify" "help blk flush" "help blk discard"; do
+    "help blk verify" "help blk flush" "help blk discard" "help net" "net --help" \
+    "help net stats" "net ping --help" "help net recv" "help net send" "net tap -h"; do
     # shellcheck disable=SC2086
     run $words
     judge "xenpv $words" 0 ""
@@ -36,6 +37,10 @@ expect "read cannot copy" 2 "--target-offset: 'blk read' has no such option.*" b
 expect "list uses no disk" 2 "--no-barrier: 'list' has no such option.*" list --no-barrier
 expect "info does not connect" 2 "--take-over: 'info' has no such option.*" info vbd/1 --take-over
 expect "discard has no place to write" 2 "--out: 'blk discard' has no such option.*" blk discard vbd/1 --all --out x
+expect "half a command of net" 2 "'net' is no command: there are .*'net stats'.*'net tap'.*" net
+expect "a disk has no --no-gso4" 2 "--no-gso4: 'blk flush' has no such option.*" blk flush vbd/1 --no-gso4
+expect "a network card has no --no-flush" 2 "--no-flush: 'net recv' has no such option.*" net recv vif/0 --no-flush
+expect "recv sends nothing" 2 "--rate: 'net recv' has no such option.*" net recv vif/0 --rate 1
 expect "bad units" 2 "--units: 'kib' is none of 512, sector-size, freebsd, mini-os" blk flush vbd/1 --units kib
 expect "bad port" 2 "--port: 'kvm' is none of auto, linux, mock" --port kvm list
 expect "bad output" 2 "--output: 'xml' is none of text, json" --output xml list
@@ -55,6 +60,17 @@ done <<TABLE
 --ring-order 5 0 to 4
 --segments 0 1 to 4096
 --segments 4097 1 to 4096
+TABLE
+while read -r command option number range; do
+    expect "net $command $option $number" 2 "$option: $number is out of range: $range" \
+        --mock-net pair net "$command" vif/0 "$option" "$number"
+done <<TABLE
+recv --count 0 1 to 4294967295
+recv --duration 0 1 to 4294967
+send --rate 0 1 to 1000000
+send --rate 1000001 1 to 1000000
+send --repeat 0 1 to 4294967295
+tap --queues 65 1 to 64
 TABLE
 while read -r option number; do
     expect "$option $number" 0 "" --mock-disk tiny.img blk flush vbd/51712 "$option" "$number"
@@ -88,7 +104,7 @@ slice odd.img 1024 1024 >part
 same "1K is 1024: the bytes" out part
 
 echo "# what the mock's backends offer"
-for pair in queues=0 queues=65 queues=x queues= ring-order=5 segments=4097 flush=2 trusted=-1 \
+for pair in sg=2 gso4=x mtu=67 mtu=65536 queues=0 queues=65 queues=x queues= ring-order=5 segments=4097 flush=2 trusted=-1 \
     sector-size=511 granularity=0 restart=0 grants=8; do
     expect "--mock-backend $pair" 2 "--mock-backend ${pair%=*}: .*" --mock-backend "$pair" list
 done
