@@ -147,13 +147,13 @@ int mock_toolstack_add_domain(struct xenpv_mock *mock, uint16_t domid)
     return settle(mock, make_domain(mock, domid));
 }
 
-/* The names and numbers of one virtual block device. */
-struct vbd_texts {
+/* The names and numbers of one virtual device. */
+struct device_texts {
     char frontend[PATH_BYTES];
     char backend[PATH_BYTES];
     char frontend_id[NUMBER_BYTES];
     char backend_id[NUMBER_BYTES];
-    char vdev[NUMBER_BYTES];
+    char number[NUMBER_BYTES];
 };
 
 static void write_number(char *buffer, uint32_t number)
@@ -173,29 +173,68 @@ static void join(char *path, const char *const *parts, uint32_t count)
         mock_text_add(&text, parts[i]);
 }
 
-static void name_vbd(struct vbd_texts *texts, const struct xenpv_mock_vbd *vbd)
+static void name_device(struct device_texts *texts, const char *class_name, uint16_t frontend_id,
+                        uint16_t backend_id, uint32_t number)
 {
-    const char *frontend[] = {"/local/domain/", texts->frontend_id, "/device/vbd/", texts->vdev};
+    const char *frontend[] = {"/local/domain/", texts->frontend_id, "/device/", class_name, "/",
+                              texts->number};
     const char *backend[] = {
-        "/local/domain/", texts->backend_id, "/backend/vbd/", texts->frontend_id, "/", texts->vdev};
+        "/local/domain/", texts->backend_id, "/backend/", class_name, "/", texts->frontend_id, "/",
+        texts->number};
 
-    write_number(texts->frontend_id, vbd->frontend);
-    write_number(texts->backend_id, vbd->backend);
-    write_number(texts->vdev, vbd->vdev);
-    join(texts->frontend, frontend, 4);
-    join(texts->backend, backend, 6);
+    write_number(texts->frontend_id, frontend_id);
+    write_number(texts->backend_id, backend_id);
+    write_number(texts->number, number);
+    join(texts->frontend, frontend, 6);
+    join(texts->backend, backend, 8);
+}
+
+static uint32_t count_keys(const struct key *keys)
+{
+    uint32_t count = 0;
+
+    while (keys[count].name)
+        count++;
+    return count;
+}
+
+/* Both directories of a device, with keys that end without a name. */
+static int add_device(struct xenpv_mock *mock, uint16_t frontend_id, uint16_t backend_id,
+                      const struct device_texts *texts, const struct key *frontend_keys,
+                      const struct key *backend_keys)
+{
+    const struct xenpv_mock_perms frontend_perms = {
+        .owner = frontend_id, .domid = backend_id, .allowed = XENPV_MOCK_READ};
+    const struct xenpv_mock_perms backend_perms = {
+        .owner = backend_id, .domid = frontend_id, .allowed = XENPV_MOCK_READ};
+    int err;
+
+    if (mock_domain(mock, frontend_id) == NULL || mock_domain(mock, backend_id) == NULL)
+        return XENPV_ENOENT;
+    if (mock_tree_find(mock, texts->frontend) != NULL ||
+        mock_tree_find(mock, texts->backend) != NULL)
+        return XENPV_EEXIST;
+    err = make(mock, texts->frontend, &frontend_perms);
+    if (err == XENPV_OK)
+        err = write_keys(mock, texts->frontend, frontend_keys, count_keys(frontend_keys));
+    if (err == XENPV_OK)
+        err = make(mock, texts->backend, &backend_perms);
+    if (err == XENPV_OK)
+        err = write_keys(mock, texts->backend, backend_keys, count_keys(backend_keys));
+    return err;
 }
 
 static int add_vbd(struct xenpv_mock *mock, const struct xenpv_mock_vbd *vbd,
-                   const struct vbd_texts *texts)
+                   const struct device_texts *texts)
 {
-    const struct xenpv_mock_perms frontend_perms = {
-        .owner = vbd->frontend, .domid = vbd->backend, .allowed = XENPV_MOCK_READ};
-    const struct xenpv_mock_perms backend_perms = {
-        .owner = vbd->backend, .domid = vbd->frontend, .allowed = XENPV_MOCK_READ};
     const struct key frontend_keys[] = {
-        {"backend", texts->backend},     {"backend-id", texts->backend_id}, {"state", "1"},
-        {"virtual-device", texts->vdev}, {"device-type", "disk"},           {"trusted", "1"},
+        {"backend", texts->backend},
+        {"backend-id", texts->backend_id},
+        {"state", "1"},
+        {"virtual-device", texts->number},
+        {"device-type", "disk"},
+        {"trusted", "1"},
+        {NULL, NULL},
     };
     const struct key backend_keys[] = {
         {"frontend", texts->frontend},
@@ -205,36 +244,22 @@ static int add_vbd(struct xenpv_mock *mock, const struct xenpv_mock_vbd *vbd,
         {"removable", "0"},
         {"bootable", "1"},
         {"state", "1"},
-        {"dev", texts->vdev},
+        {"dev", texts->number},
         {"type", "phy"},
         {"mode", vbd->readonly ? "r" : "w"},
         {"device-type", "disk"},
         {"discard-enable", "1"},
+        {NULL, NULL},
     };
-    int err;
 
-    if (mock_domain(mock, vbd->frontend) == NULL || mock_domain(mock, vbd->backend) == NULL)
-        return XENPV_ENOENT;
-    if (mock_tree_find(mock, texts->frontend) != NULL ||
-        mock_tree_find(mock, texts->backend) != NULL)
-        return XENPV_EEXIST;
-    err = make(mock, texts->frontend, &frontend_perms);
-    if (err == XENPV_OK)
-        err = write_keys(mock, texts->frontend, frontend_keys,
-                         sizeof(frontend_keys) / sizeof(frontend_keys[0]));
-    if (err == XENPV_OK)
-        err = make(mock, texts->backend, &backend_perms);
-    if (err == XENPV_OK)
-        err = write_keys(mock, texts->backend, backend_keys,
-                         sizeof(backend_keys) / sizeof(backend_keys[0]));
-    return err;
+    return add_device(mock, vbd->frontend, vbd->backend, texts, frontend_keys, backend_keys);
 }
 
 int xenpv_mock_add_vbd(struct xenpv_mock *mock, const struct xenpv_mock_vbd *vbd)
 {
-    struct vbd_texts texts;
+    struct device_texts texts;
 
-    name_vbd(&texts, vbd);
+    name_device(&texts, "vbd", vbd->frontend, vbd->backend, vbd->vdev);
     mock_lock(mock);
 
     int err = settle(mock, add_vbd(mock, vbd, &texts));
@@ -243,11 +268,52 @@ int xenpv_mock_add_vbd(struct xenpv_mock *mock, const struct xenpv_mock_vbd *vbd
     return err;
 }
 
+static int add_vif(struct xenpv_mock *mock, const struct xenpv_mock_vif *vif,
+                   const struct device_texts *texts)
+{
+    char mtu[NUMBER_BYTES];
+    const struct key frontend_keys[] = {
+        {"backend", texts->backend},
+        {"backend-id", texts->backend_id},
+        {"handle", texts->number},
+        {"mac", vif->mac},
+        {"mtu", mtu},
+        {"trusted", vif->untrusted ? "0" : "1"},
+        {"state", "1"},
+        {NULL, NULL},
+    };
+    const struct key backend_keys[] = {
+        {"frontend", texts->frontend},
+        {"frontend-id", texts->frontend_id},
+        {"handle", texts->number},
+        {"mac", vif->mac},
+        {"online", "1"},
+        {"state", "1"},
+        {NULL, NULL},
+    };
+
+    write_number(mtu, vif->mtu);
+    return add_device(mock, vif->frontend, vif->backend, texts, frontend_keys, backend_keys);
+}
+
+int xenpv_mock_add_vif(struct xenpv_mock *mock, const struct xenpv_mock_vif *vif)
+{
+    struct device_texts texts;
+
+    name_device(&texts, "vif", vif->frontend, vif->backend, vif->number);
+    mock_lock(mock);
+
+    int err = settle(mock, add_vif(mock, vif, &texts));
+
+    mock_unlock(mock);
+    return err;
+}
+
 int xenpv_mock_remove_vbd(struct xenpv_mock *mock, const struct xenpv_mock_vbd *vbd)
 {
-    struct vbd_texts texts;
+    struct device_texts texts;
 
-    name_vbd(&texts, vbd);
+    name_device(&texts, "vbd", vbd->frontend, vbd->backend, vbd->vdev);
     mock_lock(mock);
 
     int err = clean_up(mock, texts.frontend);

@@ -325,6 +325,27 @@ static void test_new_domain(void **state)
     machine_stop(&m, 0);
 }
 
+/* A key of one of a device's two directories. */
+struct device_key {
+    const char *dir, *key, *value;
+};
+
+/* Each is there for both ends to read, and its owner's to write: the guest's below `front`. */
+static void assert_keys(struct machine *m, const char *front, const struct device_key *keys,
+                        size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct xenpv_port *owner = keys[i].dir == front ? &m->guest : &m->other;
+        const struct xenpv_port *reader = keys[i].dir == front ? &m->other : &m->guest;
+        char path[128];
+
+        snprintf(path, sizeof(path), "%s/%s", keys[i].dir, keys[i].key);
+        assert_value(reader, path, keys[i].value);
+        assert_int_equal(try_write(reader, path, "x"), XENPV_EACCES);
+        assert_int_equal(try_write(owner, path, "x"), XENPV_OK);
+    }
+}
+
 static void test_vbd(void **state)
 {
     static const char front[] = "/local/domain/7/device/vbd/51712";
@@ -332,9 +353,7 @@ static void test_vbd(void **state)
     const struct xenpv_mock_vbd vbd = {
         .frontend = 7, .backend = 8, .vdev = 51712, .readonly = true, .params = "/dev/vg/x"};
     const struct xenpv_mock_vbd stray = {.frontend = 7, .backend = 9, .vdev = 1, .params = ""};
-    static const struct {
-        const char *dir, *key, *value;
-    } keys[] = {
+    static const struct device_key keys[] = {
         {front, "backend", back},
         {front, "backend-id", "8"},
         {front, "state", "1"},
@@ -361,16 +380,7 @@ static void test_vbd(void **state)
     assert_int_equal(xenpv_mock_add_vbd(m.mock, &stray), XENPV_ENOENT);
     assert_int_equal(xenpv_mock_add_vbd(m.mock, &vbd), XENPV_OK);
     assert_int_equal(xenpv_mock_add_vbd(m.mock, &vbd), XENPV_EEXIST);
-    for (size_t i = 0; i < COUNT(keys); i++) {
-        const struct xenpv_port *owner = keys[i].dir == front ? &m.guest : &m.other;
-        const struct xenpv_port *reader = keys[i].dir == front ? &m.other : &m.guest;
-        char path[128];
-
-        snprintf(path, sizeof(path), "%s/%s", keys[i].dir, keys[i].key);
-        assert_value(reader, path, keys[i].value);
-        assert_int_equal(try_write(reader, path, "x"), XENPV_EACCES);
-        assert_int_equal(try_write(owner, path, "x"), XENPV_OK);
-    }
+    assert_keys(&m, front, keys, COUNT(keys));
     assert_int_equal(try_write(&m.guest, "device/vbd/51712/ring-ref", "8"), XENPV_OK);
     assert_value(&m.other, "/local/domain/7/device/vbd/51712/ring-ref", "8");
     assert_int_equal(try_write(&m.guest, "device/vbd/51728/x", "8"), XENPV_EACCES);
@@ -378,6 +388,38 @@ static void test_vbd(void **state)
     assert_children(&m.dom0, "/local/domain/7/device", "suspend");
     assert_int_equal(try_read(&m.dom0, "/local/domain/8/backend"), XENPV_ENOENT);
     assert_int_equal(xenpv_mock_remove_vbd(m.mock, &vbd), XENPV_OK);
+    machine_stop(&m, 0);
+}
+
+static void test_vif(void **state)
+{
+    static const char front[] = "/local/domain/7/device/vif/3";
+    static const char back[] = "/local/domain/8/backend/vif/7/3";
+    const struct xenpv_mock_vif vif = {
+        .frontend = 7, .backend = 8, .number = 3, .mtu = 9000, .mac = "00:16:3e:01:02:03"};
+    const struct xenpv_mock_vif stray = {
+        .frontend = 7, .backend = 9, .untrusted = true, .mac = "00:16:3e:01:02:04"};
+    const struct xenpv_mock_vif other = {
+        .frontend = 7, .backend = 8, .untrusted = true, .mac = "00:16:3e:01:02:04"};
+    static const struct device_key keys[] = {
+        {front, "backend", back},   {front, "backend-id", "8"},
+        {front, "handle", "3"},     {front, "mac", "00:16:3e:01:02:03"},
+        {front, "mtu", "9000"},     {front, "trusted", "1"},
+        {front, "state", "1"},      {back, "frontend", front},
+        {back, "frontend-id", "7"}, {back, "handle", "3"},
+        {back, "online", "1"},      {back, "mac", "00:16:3e:01:02:03"},
+        {back, "state", "1"},
+    };
+    struct machine m;
+
+    (void)state;
+    machine_start(&m, &default_limits);
+    assert_int_equal(xenpv_mock_add_vif(m.mock, &stray), XENPV_ENOENT);
+    assert_int_equal(xenpv_mock_add_vif(m.mock, &vif), XENPV_OK);
+    assert_int_equal(xenpv_mock_add_vif(m.mock, &vif), XENPV_EEXIST);
+    assert_keys(&m, front, keys, COUNT(keys));
+    assert_int_equal(xenpv_mock_add_vif(m.mock, &other), XENPV_OK);
+    assert_value(&m.other, "/local/domain/7/device/vif/0/trusted", "0");
     machine_stop(&m, 0);
 }
 
@@ -415,6 +457,7 @@ int main(void)
         cmocka_unit_test(test_death_takes_nodes_and_permissions),
         cmocka_unit_test(test_new_domain),
         cmocka_unit_test(test_vbd),
+        cmocka_unit_test(test_vif),
         cmocka_unit_test(test_toolstack_access),
     };
 

@@ -15,61 +15,11 @@
 
 static const char replay[] = "pcap=", capture[] = ",capture=";
 
-/* -------------------------------------------------------------------------------------- store -- */
-
-struct key {
-    const char *name, *value;
-};
-
-static int put_keys(struct xenpv_mock *mock, const char *directory, uint16_t owner, uint16_t reader,
-                    const struct key *keys)
-{
-    const struct xenpv_mock_perms perms = {
-        .owner = owner, .domid = reader, .allowed = XENPV_MOCK_READ};
-    int rc = xenpv_mock_write(mock, directory, "");
-
-    if (rc == 0)
-        rc = xenpv_mock_set_perms(mock, directory, &perms);
-    for (; rc == 0 && keys->name; keys++) {
-        char path[160];
-
-        snprintf(path, sizeof(path), "%s/%s", directory, keys->name);
-        rc = xenpv_mock_write(mock, path, keys->value);
-    }
-    return rc;
-}
-
 static void set_mac(const struct mock_vif *vif, uint8_t mac[6])
 {
     const uint8_t bytes[6] = {0x00, 0x16, 0x3e, 0, (uint8_t)vif->guest, (uint8_t)vif->number};
 
     memcpy(mac, bytes, 6);
-}
-
-/* As libxl makes the directories. */
-static int put_directories(const struct mock_vif *vif)
-{
-    const struct mock_offer *offer = &vif->world->offer;
-    char front[64], back[96], mac[MAC_TEXT_MAX], mtu[16], number[16], guest[16], trusted[2];
-    uint8_t address[6];
-    int rc;
-
-    set_mac(vif, address);
-    mac_text(address, mac);
-    snprintf(front, sizeof(front), "/local/domain/%u/device/vif/%u", vif->guest, vif->number);
-    snprintf(back, sizeof(back), "/local/domain/%u/%s", MOCK_DRIVER, vif->directory);
-    snprintf(number, sizeof(number), "%u", vif->number);
-    snprintf(guest, sizeof(guest), "%u", vif->guest);
-    snprintf(mtu, sizeof(mtu), "%u", offer->mtu == OFFER_UNSET ? 1500 : offer->mtu);
-    snprintf(trusted, sizeof(trusted), "%u", offer->trusted != 0);
-    const struct key front_keys[] = {{"backend", back}, {"backend-id", "0"}, {"handle", number},
-                                     {"mac", mac},      {"mtu", mtu},        {"trusted", trusted},
-                                     {"state", "1"},    {NULL, NULL}};
-    const struct key back_keys[] = {{"frontend", front}, {"frontend-id", guest}, {"handle", number},
-                                    {"mac", mac},        {"online", "1"},        {"state", "1"},
-                                    {NULL, NULL}};
-    rc = put_keys(vif->world->mock, front, vif->guest, MOCK_DRIVER, front_keys);
-    return rc ? rc : put_keys(vif->world->mock, back, MOCK_DRIVER, vif->guest, back_keys);
 }
 
 /* ---------------------------------------------------------------------------------- one backend -- */
@@ -89,6 +39,9 @@ static int create_backend(struct mock_vif *vif, uint64_t now)
 
 static int open_vif(struct mock_vif *vif, struct mock_world *world, uint16_t guest, unsigned index)
 {
+    const struct mock_offer *offer = &world->offer;
+    char text[MAC_TEXT_MAX];
+    uint8_t mac[6];
     int rc;
 
     vif->world = world;
@@ -96,7 +49,15 @@ static int open_vif(struct mock_vif *vif, struct mock_world *world, uint16_t gue
     vif->number = index;
     vif->open = true;
     snprintf(vif->directory, sizeof(vif->directory), "backend/vif/%u/%u", guest, index);
-    rc = put_directories(vif);
+    set_mac(vif, mac);
+    mac_text(mac, text);
+    rc = xenpv_mock_add_vif(
+        world->mock, &(struct xenpv_mock_vif){.frontend = guest,
+                                              .backend = MOCK_DRIVER,
+                                              .number = index,
+                                              .mtu = offer->mtu == OFFER_UNSET ? 1500 : offer->mtu,
+                                              .untrusted = offer->trusted == 0,
+                                              .mac = text});
     return rc ? rc : create_backend(vif, xenpv_mock_now(world->mock));
 }
 

@@ -181,6 +181,21 @@ int xenpv_mock_add_vbd(struct xenpv_mock *mock, const struct xenpv_mock_vbd *vbd
  */
 int xenpv_mock_remove_vbd(struct xenpv_mock *mock, const struct xenpv_mock_vbd *vbd);
 
+/*
+ * The same of a virtual network card: <frontend>/device/vif/<number> and
+ * <backend>/backend/vif/<frontend>/<number>, state 1, with backend, backend-id, handle, mac, mtu,
+ * trusted, state; frontend, frontend-id, handle, mac, online, state. Errors as of
+ * xenpv_mock_add_vbd.
+ */
+struct xenpv_mock_vif {
+    uint16_t frontend, backend;
+    uint32_t number;
+    uint32_t mtu;
+    bool untrusted;  /* the backend: key `trusted` 0 */
+    const char *mac; /* "00:16:3e:00:00:01" */
+};
+int xenpv_mock_add_vif(struct xenpv_mock *mock, const struct xenpv_mock_vif *vif);
+
 #ifdef __cplusplus
 }
 #endif
