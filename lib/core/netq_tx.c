@@ -33,41 +33,33 @@ ALWAYS_INLINE void begin(struct xenpv_netq *q, struct net_tx *slot, uint32_t num
     q->tx.accepted++;
 }
 
-/* ---- the short way: one stretch, one page, nothing special ----------------------------------- */
+/* --- the short way: one stretch, one page, nothing to pad, nothing special -------------------- */
 
-ALWAYS_INLINE void fill_up(const struct xenpv_netq *q, uint8_t *page, uint32_t length,
-                           uint32_t size)
-{
-    /* Whoever is not trusted finds nothing there but the frame. */
-    if (!q->trusted)
-        memset(page + length, 0, XENPV_PAGE_SIZE - length);
-    else if (size != length)
-        memset(page + length, 0, size - length);
-}
-
-/* False: it has to go the long way. */
-ALWAYS_INLINE bool send_short(struct xenpv_netq *q, const struct xenpv_net_packet *packet,
-                              void *user)
+/* The queue takes packets, and this one is of that kind; all others go the long way, and all do for
+ * a backend that is not trusted. */
+ALWAYS_INLINE bool is_short(const struct xenpv_netq *q, const struct xenpv_net_packet *packet)
 {
     const struct xenpv_net_offload *offload = &packet->offload;
-    uint32_t number, length, size;
-    uint8_t *page;
 
-    if (packet->count != 1 || packet->iov->length - 1 >= XENPV_PAGE_SIZE || q->shared_pages ||
-        offload->checksum > XENPV_NET_CSUM_GOOD || offload->mss || offload->hashed ||
-        q->tx.free == 0 || xenpv_ring_free(&q->tx.ring) == 0)
-        return false;
-    number = q->tx.numbers[--q->tx.free];
-    length = (uint32_t)packet->iov->length;
-    size = length < XENPV_NET_FRAME_MIN ? XENPV_NET_FRAME_MIN : length;
-    page = net_buffer(q->tx.memory, number);
-    memcpy(page, packet->iov->base, length);
-    fill_up(q, page, length, size);
+    return gate_is(&q->gate, GATE_OPEN) && xenpv_load(&q->gate.stop) == GATE_RUN && !q->why &&
+           !q->tx.ended && packet->count == 1 &&
+           packet->iov->length - XENPV_NET_FRAME_MIN <= XENPV_PAGE_SIZE - XENPV_NET_FRAME_MIN &&
+           !q->shared_pages && q->trusted && offload->checksum <= XENPV_NET_CSUM_GOOD &&
+           !offload->mss && !offload->hashed && q->tx.free && xenpv_ring_free(&q->tx.ring);
+}
+
+ALWAYS_INLINE void send_short(struct xenpv_netq *q, const struct xenpv_net_packet *packet,
+                              void *user)
+{
+    uint32_t number = q->tx.numbers[--q->tx.free], length = (uint32_t)packet->iov->length;
+    uint8_t *page = net_buffer(q->tx.memory, number);
+
     begin(q,
-          put(q, number, q->tx.refs[number], 0, offload->checksum ? XENPV_NETTXF_DATA_VALIDATED : 0,
-              size),
+          put(q, number, q->tx.refs[number], 0,
+              packet->offload.checksum ? XENPV_NETTXF_DATA_VALIDATED : 0, length),
           number, 1, user);
-    return true;
+    /* The last thing, so that nothing has to be kept over the call; nobody has been told yet. */
+    memcpy(page, packet->iov->base, length);
 }
 
 /* ---- how a packet is divided ----------------------------------------------------------------- */
@@ -201,6 +193,15 @@ static uint32_t take_number(struct xenpv_netq *q)
     return q->tx.numbers[--q->tx.free];
 }
 
+static void fill_up(const struct xenpv_netq *q, uint8_t *page, uint32_t length, uint32_t size)
+{
+    /* Whoever is not trusted finds nothing there but the frame. */
+    if (!q->trusted)
+        memset(page + length, 0, XENPV_PAGE_SIZE - length);
+    else if (size != length)
+        memset(page + length, 0, size - length);
+}
+
 static struct net_tx *put_piece(struct xenpv_netq *q, const struct piece *piece, uint32_t number,
                                 struct cursor *cursor, uint32_t flags, uint32_t size)
 {
@@ -307,14 +308,28 @@ static int judge(const struct xenpv_netq *q, const struct xenpv_net_offload *off
     return (q->features & needed) == needed ? XENPV_OK : XENPV_ENOTSUP;
 }
 
+/* 0 when the queue takes packets; what a lost connection ended is to be polled first. */
+static int ready(const struct xenpv_netq *q)
+{
+    uint32_t stop = xenpv_load(&q->gate.stop);
+
+    if (gate_is(&q->gate, GATE_OPEN) && stop == GATE_RUN && !q->why && !q->tx.ended)
+        return XENPV_OK;
+    if (gate_is(&q->gate, GATE_PARKED) || stop > GATE_HOLD || q->why)
+        return XENPV_EPARKED;
+    return XENPV_EFULL;
+}
+
 NEVER_INLINE int send_long(struct xenpv_netq *q, const struct xenpv_net_packet *packet, void *user)
 {
     const struct xenpv_net_offload *offload = &packet->offload;
     uint32_t extras = (offload->mss != 0) + (uint32_t)offload->hashed, bytes;
     uint32_t most = q->features & XENPV_NET_SG ? XENPV_NETIF_SLOTS_MIN - extras : 1;
-    int error = sum(q, packet, &bytes);
+    int error = ready(q);
     struct plan plan;
 
+    if (error == XENPV_OK)
+        error = sum(q, packet, &bytes);
     if (error == XENPV_OK)
         error = judge(q, offload);
     if (error)
@@ -326,25 +341,12 @@ NEVER_INLINE int send_long(struct xenpv_netq *q, const struct xenpv_net_packet *
     return XENPV_OK;
 }
 
-/* 0 when the queue takes packets; what a lost connection ended is to be polled first. */
-ALWAYS_INLINE int ready(const struct xenpv_netq *q)
-{
-    uint32_t stop = xenpv_load(&q->gate.stop);
-
-    if (gate_is(&q->gate, GATE_OPEN) && stop == GATE_RUN && !q->why && !q->tx.ended)
-        return XENPV_OK;
-    if (gate_is(&q->gate, GATE_PARKED) || stop > GATE_HOLD || q->why)
-        return XENPV_EPARKED;
-    return XENPV_EFULL;
-}
-
 int xenpv_netq_send(struct xenpv_netq *q, const struct xenpv_net_packet *packet, void *user)
 {
-    int error = ready(q);
-
-    if (error == XENPV_OK && !send_short(q, packet, user))
-        error = send_long(q, packet, user);
-    return error;
+    if (!is_short(q, packet))
+        return send_long(q, packet, user);
+    send_short(q, packet, user);
+    return XENPV_OK;
 }
 
 int xenpv_netq_multicast(struct xenpv_netq *q, const uint8_t address[6], bool add, void *user)
