@@ -144,6 +144,8 @@ static bool rest(struct xenpv_netback *back, struct netback_end *end, uint32_t p
 {
     const struct xenpv_event_ops *event = back->port->event;
 
+    if (back->config.poll)
+        return true;
     if (event->take(back->port->ctx, port))
         event->unmask(back->port->ctx, port);
     else if (end->armed)
@@ -162,6 +164,8 @@ static bool await_requests(struct xenpv_netback *back, struct netback_queue *q)
     const struct xenpv_event_ops *event = back->port->event;
     struct xenpv_ring *ring = &q->rx.ring;
 
+    if (back->config.poll)
+        return true;
     if (q->split && event->take(back->port->ctx, q->rx.port))
         event->unmask(back->port->ctx, q->rx.port);
     if (q->asked_for == 0)

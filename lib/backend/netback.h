@@ -78,7 +78,7 @@ enum { NETBACK_MOVED = -1, NETBACK_FAILED = -2 };
 /* A packet that was taken off a tx ring. */
 struct netback_packet {
     struct xenpv_link_frame frame;
-    uint32_t first;         /* of its slots, in ->ids */
+    uint32_t first;         /* of its slots, in ->answer */
     uint32_t slots, extras; /* extras stand behind the first slot */
     uint32_t moves, moves_end;
     int16_t status;                   /* enum xenpv_netif_status */
@@ -88,7 +88,6 @@ struct netback_packet {
 
 struct netback_tx {
     uint32_t slots, packets;
-    uint16_t ids[NETBACK_RING];
     struct netback_packet packet[NETBACK_RING];
     struct xenpv_netif_tx_request part[NETBACK_RING]; /* of one packet */
     struct xenpv_netif_tx_response answer[NETBACK_RING];
@@ -218,16 +217,16 @@ void netback_overrun(struct xenpv_netback *back, uint32_t queue, const struct xe
 /* Shows answers, and notifies if that was asked for. */
 void netback_publish(struct xenpv_netback *back, struct netback_end *end);
 
-/* _prepare.c: from the next frame of the link to one or several that the frontend takes. */
+/* _prepare.c: from the next frame of the link to what the frontend takes: the same, or segments. */
 struct netback_prepared {
-    struct xenpv_link_frame whole, frame; /* as it came; the next one for the frontend */
+    struct xenpv_link_frame whole, frame; /* as it came; the next segment */
     struct offload_cut cut;
-    bool cutting, given;
+    bool cutting;
     uint32_t queue;
 };
 /* Judges a frame of the link. False: it is not for this frontend, and counted. */
 bool netback_prepare(struct xenpv_netback *back, struct netback_prepared *prepared);
-/* True: ->frame is the next one for queue ->queue; segments are made at `room`. */
+/* Of one that is to be cut: true: ->frame is the next segment for queue ->queue, made at `room`. */
 bool netback_next(struct xenpv_netback *back, struct netback_prepared *prepared, uint8_t *room);
 
 /*

@@ -27,12 +27,12 @@ static uint32_t steer(struct xenpv_netback *back, struct xenpv_link_frame *frame
 
     /* What the sender told is another end's hash, with another key. */
     frame->hashed = false;
-    if (!frame->data)
-        return back->next_queue++ % back->queues;
-    if (back->hash.algorithm == XENPV_NETIF_ALGORITHM_TOEPLITZ)
+    if (frame->data && back->hash.algorithm == XENPV_NETIF_ALGORITHM_TOEPLITZ)
         return steer_as_told(back, frame);
     if (back->queues == 1)
         return 0;
+    if (!frame->data)
+        return back->next_queue++ % back->queues;
     return xenpv_flow_hash(frame->data, frame->bytes, XENPV_FLOW_TYPES, xenpv_flow_key,
                            XENPV_FLOW_KEY, &type) %
            back->queues;
@@ -91,7 +91,7 @@ bool netback_prepare(struct xenpv_netback *back, struct netback_prepared *prepar
         back->stats.rx_filtered++;
         return false;
     }
-    prepared->cutting = prepared->given = false;
+    prepared->cutting = false;
     prepared->queue = steer(back, whole);
     if (!whole->data || (!whole->gso_type && whole->checksum != XENPV_LINK_BLANK))
         return fits(back, whole->bytes) || drop(back);
@@ -115,10 +115,6 @@ bool netback_next(struct xenpv_netback *back, struct netback_prepared *prepared,
 {
     struct offload_headers headers = prepared->cut.headers;
 
-    if (!prepared->cutting) {
-        prepared->frame = prepared->whole;
-        return !prepared->given && (prepared->given = true);
-    }
     prepared->frame.data = room;
     if (!offload_next(&prepared->cut, &prepared->frame))
         return false;

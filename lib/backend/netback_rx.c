@@ -31,10 +31,18 @@ static uint32_t extras_of(const struct xenpv_netback *back, const struct xenpv_l
     return gso + frame->hashed + (back->headroom > 0);
 }
 
+/* One slot, with nothing beside it: most are. */
+static inline bool is_short(const struct xenpv_netback *back, const struct xenpv_link_frame *frame)
+{
+    return frame->bytes <= XENPV_PAGE_SIZE && !frame->gso_type && !frame->hashed && !back->headroom;
+}
+
 static uint32_t slots_of(const struct xenpv_netback *back, const struct xenpv_link_frame *frame)
 {
     uint32_t page = XENPV_PAGE_SIZE - back->headroom;
 
+    if (is_short(back, frame))
+        return 1;
     return (frame->bytes + page - 1) / page + extras_of(back, frame) + with_prefix(back, frame);
 }
 
@@ -102,8 +110,8 @@ static void put_extras(struct xenpv_netback *back, struct netback_queue *q,
 }
 
 /* A page of the frame, from byte `at` on. */
-static uint32_t put_page(struct xenpv_netback *back, struct netback_queue *q,
-                         const struct xenpv_link_frame *frame, uint32_t at, uint32_t flags)
+static inline uint32_t put_page(struct xenpv_netback *back, struct netback_queue *q,
+                                const struct xenpv_link_frame *frame, uint32_t at, uint32_t flags)
 {
     uint32_t page = XENPV_PAGE_SIZE - back->headroom, left = frame->bytes - at;
     uint32_t bytes = left < page ? left : page;
@@ -140,8 +148,8 @@ static uint32_t checksum_flags(const struct xenpv_link_frame *frame)
     return flags[frame->gso_type ? XENPV_LINK_BLANK : frame->checksum % sizeof(flags)];
 }
 
-static void put_frame(struct xenpv_netback *back, struct netback_queue *q,
-                      const struct xenpv_link_frame *frame)
+static void put_long(struct xenpv_netback *back, struct netback_queue *q,
+                     const struct xenpv_link_frame *frame)
 {
     uint32_t extras = extras_of(back, frame), at;
 
@@ -152,6 +160,15 @@ static void put_frame(struct xenpv_netback *back, struct netback_queue *q,
     put_extras(back, q, frame);
     while (at < frame->bytes)
         at += put_page(back, q, frame, at, 0);
+}
+
+static void put_frame(struct xenpv_netback *back, struct netback_queue *q,
+                      const struct xenpv_link_frame *frame)
+{
+    if (is_short(back, frame))
+        put_page(back, q, frame, 0, checksum_flags(frame));
+    else
+        put_long(back, q, frame);
     back->stats.rx_frames++;
     back->stats.rx_bytes += frame->bytes;
 }
@@ -255,6 +272,13 @@ static bool give(struct xenpv_netback *back, struct netback_queue *q,
     return frame_queue_put(&q->backlog, frame, back->now);
 }
 
+static inline void give_one(struct xenpv_netback *back, struct netback_queue *q,
+                            const struct xenpv_link_frame *frame)
+{
+    if (!give(back, q, frame))
+        back->stats.rx_dropped++;
+}
+
 /* Frames of a link that has its own room are left there as long as no queue can take any. */
 static bool any_free(const struct xenpv_netback *back)
 {
@@ -281,16 +305,18 @@ static bool pull(struct xenpv_netback *back, struct netback_prepared *prepared)
 /* Segments are made behind the frame that they are cut from. */
 static void give_all(struct xenpv_netback *back, struct netback_prepared *prepared)
 {
+    struct netback_queue *q = &back->queue[prepared->queue];
     struct netback_moves *moves = &back->moves;
     uint32_t own = prepared->whole.data ? (prepared->whole.bytes + 63) & ~63u : 0;
     uint32_t begin = moves->used;
 
     moves->used += own;
+    if (!prepared->cutting) {
+        give_one(back, q, &prepared->whole);
+        return;
+    }
     while (netback_next(back, prepared, moves->stage + moves->used)) {
-        if (!give(back, &back->queue[prepared->queue], &prepared->frame))
-            back->stats.rx_dropped++;
-        if (!prepared->cutting)
-            continue;
+        give_one(back, q, &prepared->frame);
         moves->used += (prepared->frame.bytes + 63) & ~63u;
         if (moves->used > NETBACK_STAGE - XENPV_LINK_FRAME_MAX) {
             /* The whole frame is still to be read: it stays where it is. */

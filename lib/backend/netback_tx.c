@@ -68,20 +68,20 @@ static bool take_packet(struct netback_tx *tx, struct xenpv_ring *ring, uint32_t
     *packet = (struct netback_packet){.first = tx->slots};
     netif_get_tx_request(next_slot(tx, ring, available), part);
     take_head(packet, part);
-    tx->ids[packet->first] = part->id;
+    tx->answer[packet->first].id = part->id;
     more_extras = part->flags & XENPV_NETTXF_EXTRA_INFO;
     more_data = part->flags & XENPV_NETTXF_MORE_DATA;
     while (more_extras && (slot = next_slot(tx, ring, available))) {
         struct xenpv_netif_extra extra;
 
         netif_get_extra(slot, &extra);
-        tx->ids[tx->slots - 1] = part->id;
+        tx->answer[tx->slots - 1].id = part->id;
         take_extra(packet, &extra);
         more_extras = extra.flags & XENPV_NETIF_EXTRA_MORE;
     }
     while (!more_extras && more_data && (slot = next_slot(tx, ring, available))) {
         netif_get_tx_request(slot, ++part);
-        tx->ids[tx->slots - 1] = part->id;
+        tx->answer[tx->slots - 1].id = part->id;
         more_data = part->flags & XENPV_NETTXF_MORE_DATA;
     }
     packet->slots = tx->slots - packet->first;
@@ -285,22 +285,22 @@ static void shuffle(struct xenpv_netback *back, struct netback_tx *tx)
     }
 }
 
-/* One for each slot. */
+/* What each slot of a packet is answered. */
+static void settle(struct netback_tx *tx, const struct netback_packet *packet)
+{
+    struct xenpv_netif_tx_response *answer = &tx->answer[packet->first];
+
+    for (uint32_t slot = 0; slot < packet->slots; slot++) {
+        bool extra = slot >= 1 && slot <= packet->extras;
+
+        answer[slot].status = extra ? XENPV_NETIF_NULL : packet->status;
+    }
+}
+
 static void answer(struct xenpv_netback *back, struct netback_queue *q)
 {
     struct netback_tx *tx = &back->tx;
 
-    for (uint32_t i = 0; i < tx->packets; i++) {
-        const struct netback_packet *packet = &tx->packet[i];
-
-        for (uint32_t slot = 0; slot < packet->slots; slot++) {
-            bool extra = slot >= 1 && slot <= packet->extras;
-
-            tx->answer[packet->first + slot] = (struct xenpv_netif_tx_response){
-                .id = tx->ids[packet->first + slot],
-                .status = extra ? XENPV_NETIF_NULL : packet->status};
-        }
-    }
     if (back->config.shuffle)
         shuffle(back, tx);
     for (uint32_t i = 0; i < tx->slots; i++)
@@ -376,8 +376,10 @@ void netback_serve_tx(struct xenpv_netback *back, struct netback_queue *q)
     while (available && back->bus.detail.error == XENPV_OK && within_rate(back)) {
         take_batch(back, q, &available);
         netback_flush(back);
-        for (uint32_t i = 0; i < back->tx.packets; i++)
+        for (uint32_t i = 0; i < back->tx.packets; i++) {
             finish(back, &back->tx.packet[i]);
+            settle(&back->tx, &back->tx.packet[i]);
+        }
         answer(back, q);
         q->tx.armed = false;
     }

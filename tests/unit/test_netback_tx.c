@@ -553,6 +553,32 @@ static void test_sink(void **state)
 }
 
 /* Every slot of a full ring is answered once; shuffled, in another order. */
+/* A backend that polls asks for no events, and wants to be stepped at once; what comes is taken. */
+static void test_poll(void **state)
+{
+    (void)state;
+    for (int poll = 0; poll < 2; poll++) {
+        struct nb_packet packet = {.frame = frame, .parts = 1, .total = 64};
+        const struct xenpv_ring *ring = &rig.queue[0].tx;
+        uint32_t asked;
+
+        nb_up(&rig);
+        rig.config.poll = poll != 0;
+        nb_start(&rig);
+        nb_connect(&rig, &(struct nb_front){0});
+        nb_steps(&rig, 4);
+        asked = xenpv_load(&ring->out->event);
+        for (int i = 0; i < 3; i++) {
+            assert_int_equal(nb_send(&rig, 0, &packet), XENPV_NETIF_OKAY);
+            nb_steps(&rig, 4);
+        }
+        assert_int_equal(nb_stats(&rig).tx_frames, 3);
+        assert_int_equal(xenpv_load(&ring->out->event) == asked, poll);
+        assert_int_equal(xenpv_netback_deadline(rig.back) == 0, poll);
+        nb_down(&rig);
+    }
+}
+
 static void test_full_ring(void **state)
 {
     (void)state;
@@ -683,6 +709,7 @@ int main(void)
         cmocka_unit_test(test_segments),
         cmocka_unit_test(test_dropped),
         cmocka_unit_test(test_sink),
+        cmocka_unit_test(test_poll),
         cmocka_unit_test(test_full_ring),
         cmocka_unit_test(test_BE01_producer),
         cmocka_unit_test(test_cut_short),

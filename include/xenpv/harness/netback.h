@@ -35,6 +35,8 @@ struct xenpv_netback_config {
     uint32_t backlog;  /* bytes of frames that wait for buffers of one queue, a power of two,
                           262,144..2^26; initially 262,144. What does not fit is dropped */
     uint32_t drain_ms; /* what has waited so long is dropped; initially 10,000 */
+    bool poll;         /* never ask the frontend for events, but to be stepped over and over;
+                          initially false */
     /* For tests of frontends: what is legal, and not usual. Initially 0. */
     uint32_t shuffle; /* tx responses of a batch in an order that follows from this seed; 0: in that
                          of the requests */
