@@ -44,9 +44,9 @@ _xenpv_options() {
     local options="--port --mock-disk --mock-net --mock-backend --output --timeout --verbose --help --version"
     local form="--queues --ring-order --segments --poll --units --no-flush --no-barrier --no-discard
         --no-secure-discard --no-persistent --no-indirect --no-large-ring --no-multi-queue"
-    local card="--queues --poll --no-sg --no-csum4 --no-csum6 --no-gso4 --no-gso6 --no-rx-notify
-        --no-split --no-multi-queue --no-control --no-multicast --no-dynamic --no-headroom
-        --no-static-grants"
+    local net_without="--no-sg --no-csum4 --no-csum6 --no-gso4 --no-gso6 --no-rx-notify --no-split
+        --no-multi-queue --no-control --no-multicast --no-dynamic --no-headroom --no-static-grants"
+    local card="--queues --poll $net_without"
     case "${words[*]:0:2}" in
     list*) options+=" --budget" ;;
     info\ vif* | info\ mac*) options+=" $card" ;;
@@ -62,9 +62,12 @@ _xenpv_options() {
     "blk copy" | "blk verify") options+=" --offset --length --target-offset" ;;
     "blk discard") options+=" --offset --length --all --secure" ;;
     esac
-    [[ ${words[0]-} != bench ]] || options+=" --depth --size --queues --mode --op --buffer --disk
-        --repeats --time --quick --full --grants --plot --write --segments --units --take-over
-        ${form#*--units}"
+    [[ ${words[0]-} != bench ]] || options+=" --depth --size --queues --mode --repeats --time --quick
+        --full --grants --plot --take-over"
+    case "${words[*]:0:2}" in
+    "bench blk") options+=" --op --buffer --disk --write --segments --units ${form#*--units}" ;;
+    "bench net") options+=" --direction --gso --link $net_without" ;;
+    esac
     [[ ${words[0]-} != blk ]] || options+=" --take-over $form"
     [[ ${words[0]-} != net ]] || options+=" --take-over $card"
     echo "$options"
@@ -76,10 +79,10 @@ _xenpv_words_next() {
     store | "help store") echo "ls read write rm" ;;
     blk | "help blk") echo "read write copy verify flush discard" ;;
     net | "help net") echo "stats ping recv send tap" ;;
-    bench | "help bench") echo "blk" ;;
+    bench | "help bench") echo "blk net" ;;
     info) _xenpv_disks && _xenpv_cards ;;
-    "blk "* | "bench "*) _xenpv_disks ;;
-    "net "*) _xenpv_cards ;;
+    "blk "* | "bench blk"*) _xenpv_disks ;;
+    "net "* | "bench net"*) _xenpv_cards ;;
     esac
 }
 

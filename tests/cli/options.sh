@@ -77,7 +77,11 @@ net-recv vif/1
 net-send vif/1
 net-tap vif/1
 bench-blk vbd/1
+bench-net vif/0
 TABLE
-run help bench blk
-holds "and each once" [ -z "$(sed -n 's/^  \(--[a-z-]*\).*/\1/p' out | sort | uniq -d)" ]
+for command in "bench blk" "bench net"; do
+    # shellcheck disable=SC2086 # words
+    run help $command
+    holds "$command: each once" [ -z "$(sed -n 's/^  \(--[a-z-]*\).*/\1/p' out | sort | uniq -d)" ]
+done
 rm -f 1

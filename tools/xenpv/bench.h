@@ -6,11 +6,13 @@
  * ring, the device, and, where data is moved from memory, a plain loop of memcpy. So each ratio is
  * of two runs that are neighbours in time; of all repeats the median is told, and the least and the
  * most beside it.
+ *
+ * What differs between disks and network cards is in a struct bench_kind; all else is the same.
  */
 #ifndef XENPV_BENCH_H
 #define XENPV_BENCH_H
 
-#include <xenpv/blk.h>
+#include <xenpv/bus.h>
 #include <xenpv/ring.h>
 
 #include "bench_stats.h"
@@ -18,30 +20,31 @@
 #include "machine.h"
 #include "os_thread.h"
 
-enum bench_disk {
-    BENCH_NULL,   /* a backend that answers every request at once, unread */
-    BENCH_EMPTY,  /* our block backend with a disk that moves no data */
-    BENCH_MEMORY, /* our block backend with a disk in memory */
-    BENCH_DEVICE, /* what the user named */
-};
-enum bench_op { BENCH_READ, BENCH_WRITE, BENCH_RANDREAD };
-enum bench_buffer {
-    BENCH_BOUNCE, /* readv and writev: data is copied by the frontend */
-    BENCH_SHARED, /* read_shared and write_shared: it is not */
-};
-/* Their names, which end with NULL; those of polled and event, too. */
-extern const char *const *const bench_disk_names,
-    *const *const bench_op_names, *const *const bench_buffer_names, *const *const bench_mode_names;
-
+/* Each member is what its axis names, by number, or a number itself. */
 struct bench_cell {
-    enum bench_disk disk;
-    enum bench_op op;
-    enum bench_buffer buffer;
-    bool event;
+    uint32_t event; /* 0: polled */
     uint32_t queues;
-    uint32_t depth; /* operations in flight, of each queue */
-    uint32_t size;  /* bytes of each */
+    uint32_t depth;                /* operations or frames in flight, of each queue */
+    uint32_t size;                 /* bytes of each */
+    uint32_t disk, op, buffer;     /* bench_blk.h */
+    uint32_t link, direction, gso; /* bench_net.h */
 };
+
+/* One choice that makes up a cell: an option, a column of the table, a member in JSON. */
+struct bench_axis {
+    const char *name;
+    size_t field;               /* of struct bench_cell */
+    size_t option;              /* of struct options: a list as text; 0: the number of queues */
+    const char *const *names;   /* of its values, ending with NULL; NULL: they are numbers */
+    const char *const *choices; /* NULL: all names. Else those of the mock; a device's is the name
+                                   that comes behind them */
+    uint32_t least, most, multiple; /* of numbers */
+    uint32_t cap;                   /* above it they count as it; 0: none do */
+    const char *usual, *full;
+    int width;  /* of its column; below 0: from the left */
+    bool bytes; /* of its column: "4K" */
+};
+extern const char *const bench_mode_names[]; /* of ->event */
 
 #define BENCH_NOTE_MAX    224u
 #define BENCH_REPEATS_MAX 101u /* as options.c allows */
@@ -49,18 +52,21 @@ struct bench_cell {
 struct bench_result {
     struct bench_cell cell;
     char note[BENCH_NOTE_MAX];    /* why the cell was not measured; "": it was */
-    struct bench_spread rate;     /* operations a second, of all queues */
+    struct bench_spread rate;     /* operations or frames a second, of all queues */
     struct bench_spread bare;     /* the same of the bare ring */
     struct bench_spread ratio;    /* rate / bare, repeat by repeat */
     struct bench_spread copy;     /* of the memcpy loop; all 0: there was none */
     struct bench_spread copied;   /* rate / copy, repeat by repeat */
-    struct bench_latency latency; /* of single operations, from a repeat of its own */
+    struct bench_latency latency; /* of single operations, from a repeat of its own; no samples:
+                                     nothing begins where it could be timed */
     /* For how much of the time each polling thread was really running, at the least. */
     double share;
 };
 
+struct bench_kind;
 struct bench_plan {
     const struct options *options;
+    const struct bench_kind *kind;
     struct bench_cell *cells;
     uint32_t count;
     uint32_t repeats;
@@ -71,19 +77,13 @@ struct bench_plan {
 };
 
 /* Every cell the options ask for; false after complaining. Free plan->cells. */
-bool bench_plan_make(const struct options *options, struct device *device, struct bench_plan *plan);
+bool bench_plan_make(const struct options *options, const struct bench_kind *kind,
+                     struct device *device, struct bench_plan *plan);
 
-/* Pages that hold the data of one operation, and of all that are in flight in a queue. */
-uint32_t bench_pages(const struct bench_cell *cell);
-/* log2 of the pages of a ring on which `depth` requests have room, as far as rings go. */
-uint32_t bench_ring_order(const struct bench_cell *cell);
-/* False, and `note` says why, for a cell that no device can be made for. */
-bool bench_fits(const struct bench_cell *cell, char note[BENCH_NOTE_MAX]);
-/* The device that suits a cell that fits: room for all that is to be in flight. */
-void bench_configure(const struct options *options, const struct bench_cell *cell,
-                     struct xenpv_blk_config *config);
-/* Grant references such a device takes. */
-uint32_t bench_grants(const struct xenpv_blk_config *config);
+/* The value of an axis in a cell. */
+uint32_t bench_value(const struct bench_cell *cell, const struct bench_axis *axis);
+/* The last one: a plot is drawn over it. */
+const struct bench_axis *bench_last_axis(const struct bench_kind *kind);
 
 /* ------------------------------------------------------------------------------------ peers -- */
 
@@ -105,17 +105,47 @@ double bench_peer_share(const struct bench_peer *peer);
 /* Rung when the job changes, and by whoever has something for it. */
 xenpv_handle bench_peer_doorbell(const struct bench_peer *peer);
 
+/* ------------------------------------------------------------------------------- frontends -- */
+
+enum bench_way { BENCH_ON_ITS_WAY, BENCH_CONNECTED, BENCH_ENDED };
+
+/* A frontend of either kind, on the way to its connection and from it. */
+struct bench_front;
+struct bench_front_ops {
+    int (*connect)(const struct bench_front *front, uint64_t now);
+    void (*close)(const struct bench_front *front, uint64_t now);
+    enum bench_way (*step)(const struct bench_front *front, uint64_t now);
+    uint64_t (*deadline)(const struct bench_front *front);
+    const struct xenpv_detail *(*detail)(const struct bench_front *front);
+    /* Takes from every queue whatever is there, unseen. */
+    void (*empty)(const struct bench_front *front);
+};
+struct bench_front {
+    const struct bench_front_ops *ops;
+    void *memory;            /* of os_alloc */
+    void *device;            /* in it; NULL: it could not be made */
+    uint32_t queues, grants; /* that it takes */
+    uint32_t kept;           /* buffers that a backend on the mock is to keep mapped */
+};
+
+/* Where a frontend is to be: all times in ms, as in the library's configurations. */
+struct bench_place {
+    const struct xenpv_port *port;
+    const char *path;
+    uint32_t connect_ms, close_ms;
+};
+
 /* ---------------------------------------------------------------------------------- targets -- */
 
 /* A connected device, and what is around it. */
 struct bench_target {
-    struct xenpv_blk *blk;
+    const struct bench_front *front;
     uint32_t queues;
-    uint64_t bytes;          /* of the disk */
+    uint64_t bytes;          /* of a disk; of a network card its largest frame, Ethernet header and
+                                all */
     struct bench_peer *peer; /* it is the backend; NULL: the backend is elsewhere */
     bool one_thread;         /* all queues belong to the thread that made it */
     bool readonly;
-    bool checked;        /* each block begins with its own offset, and reads are looked at */
     uint32_t silence_ms; /* until a backend that answers nothing is given up; 0: never */
     void *ctx;
     /* Nothing has come: what there is to do but to look again; NULL: nothing. Queue's thread. */
@@ -137,12 +167,10 @@ bool bench_device_open(const struct bench_plan *plan, struct machine *machine,
 
 /* Operations a second of rings with nothing behind them, as the cell has queues and depth. */
 struct bench_bare;
-struct bench_bare *bench_bare_make(const struct bench_cell *cell, struct bench_peer *peer);
+struct bench_bare *bench_bare_make(const struct bench_kind *kind, const struct bench_cell *cell,
+                                   struct bench_peer *peer);
 void bench_bare_free(struct bench_bare *bare);
 double bench_bare_run(struct bench_bare *bare, uint64_t ns, double *share);
-
-/* The other end of a ring, bare or not: answers what is there, unread. True: it asks to be told. */
-bool bench_answer(struct xenpv_ring *ring, bool *found);
 
 /* The same of copies between blocks of memory as large as the disk and a caller's. */
 struct bench_copy;
@@ -152,7 +180,8 @@ double bench_copy_run(struct bench_copy *copy, uint64_t ns);
 
 /* The same of the device. */
 struct bench_load;
-struct bench_load *bench_load_make(const struct bench_cell *cell, struct bench_target *target);
+struct bench_load *bench_load_make(const struct bench_kind *kind, const struct bench_cell *cell,
+                                   struct bench_target *target);
 void bench_load_free(struct bench_load *load);
 /* 0 or less, and `note` says why, when it did not go well. */
 double bench_load_run(struct bench_load *load, uint64_t ns, double *share,
@@ -161,21 +190,35 @@ double bench_load_run(struct bench_load *load, uint64_t ns, double *share,
 bool bench_load_time(struct bench_load *load, uint64_t ns, uint64_t clock_cost,
                      struct bench_histogram *histogram, char note[BENCH_NOTE_MAX]);
 
-/* Which block the next operation is of: the same row for all contenders. */
-struct bench_walk {
-    uint64_t blocks, next;
-    uint32_t state;
-    bool random;
+/* One queue of a load. */
+struct bench_lane {
+    struct bench_load *load;
+    const struct bench_cell *cell;
+    struct bench_target *target;
+    void *own; /* of its kind */
+    uint32_t in_flight, looks;
+    uint64_t done;
+    int error;                         /* the first */
+    uint64_t clock_cost;               /* ns */
+    struct bench_histogram *histogram; /* NULL: not timed */
 };
-static inline uint64_t bench_walk_next(struct bench_walk *walk)
-{
-    if (walk->random) {
-        walk->state = walk->state * 1664525 + 1013904223;
-        return walk->state * walk->blocks >> 32;
-    }
-    walk->next = walk->next + 1 < walk->blocks ? walk->next + 1 : 0;
-    return walk->next;
-}
+/* Notes the error, and ends the run. */
+void bench_lane_fail(struct bench_lane *lane, int error);
+/* What began at `began` has ended at `now`. */
+void bench_lane_time(struct bench_lane *lane, uint64_t began, uint64_t now);
+
+struct bench_lane_ops {
+    /* False: no memory. Dropped in any case. */
+    bool (*make)(struct bench_lane *lane, uint32_t number);
+    void (*drop)(struct bench_lane *lane);
+    /* Begins with as much as may be in flight, and counts it so. */
+    void (*fill)(struct bench_lane *lane);
+    /* Takes and counts what has ended; false: nothing has. */
+    bool (*take)(struct bench_lane *lane);
+    /* Asks for an event. XENPV_NO_HANDLE: it is to look again at once. */
+    xenpv_handle (*arm)(struct bench_lane *lane);
+    const char *wrong; /* what XENPV_EBROKEN means to it */
+};
 
 /* To be called for each look that found nothing: where there are more threads than cores, another
  * must have its turn. */
@@ -193,13 +236,50 @@ static inline void bench_idle(uint32_t *looks)
 bool bench_crew_run(void (*work)(void *ctx), void *contexts, size_t bytes, uint32_t count,
                     double *share);
 
+/* ------------------------------------------------------------------------------------ kinds -- */
+
+struct bench_rig;
+struct bench_wire;
+
+/* What is measured: disks or network cards. */
+struct bench_kind {
+    const char *class_name;        /* of the store: "vbd" */
+    const char *noun;              /* "disk" */
+    const char *events;            /* what is counted: "operations" */
+    const struct bench_axis *axes; /* ends without a name; a plot goes over the last one */
+    const char *unit;              /* the same, short */
+    const char *x_label;           /* of a plot: what its last axis is */
+    const struct bench_lane_ops *lanes;
+
+    bool (*suits)(const struct options *options, const struct device *device); /* or complains */
+    bool (*parse)(const char *text, struct device *device);                    /* or complains */
+    int (*find)(struct machine *machine, struct device *device);               /* an exit status */
+
+    /* False, and `note` says why: no device can be made for it; or not this one. */
+    bool (*fits)(const struct bench_cell *cell, char note[BENCH_NOTE_MAX]);
+    bool (*accepts)(const struct bench_cell *cell, const struct bench_target *target,
+                    char note[BENCH_NOTE_MAX]);
+    bool (*copies)(const struct bench_cell *cell); /* memcpy is a contender */
+    /* The bare ring that is like the device's. */
+    void (*wire)(const struct bench_cell *cell, struct bench_wire *wire);
+    /* The frontend that suits a cell that fits; XENPV errors. */
+    int (*make_front)(const struct bench_plan *plan, const struct bench_cell *cell,
+                      const struct bench_place *place, struct bench_front *front);
+    /* What is known of it once it is connected: queues, bytes, readonly. */
+    void (*describe)(const struct bench_front *front, struct bench_target *target);
+    /* The mock's device and its backend. */
+    int (*make_backend)(struct bench_rig *rig);
+};
+
+extern const struct bench_kind bench_blk, bench_net;
+
 /* -------------------------------------------------------------------------------- reporting -- */
 
 void bench_run_cell(const struct bench_plan *plan, struct machine *machine, struct bench_peer *peer,
                     struct bench_result *result);
 
 void bench_print_head(const struct bench_plan *plan);
-void bench_print_row(const struct bench_result *result);
+void bench_print_row(const struct bench_plan *plan, const struct bench_result *result);
 void bench_print_foot(const struct bench_plan *plan, const struct bench_result *results,
                       uint32_t count);
 void bench_print_json(const struct bench_plan *plan, const struct bench_result *results,
@@ -207,6 +287,6 @@ void bench_print_json(const struct bench_plan *plan, const struct bench_result *
 
 /* An exit status: whether there is a gnuplot, and the file, which is emptied, can be written. */
 int bench_plot_check(const char *path);
-int bench_plot(const char *path, const struct bench_result *results, uint32_t count);
+int bench_plot(const struct bench_plan *plan, const struct bench_result *results, uint32_t count);
 
 #endif

@@ -12,14 +12,14 @@ struct contenders {
     uint64_t ns;
 };
 
-static bool make(struct contenders *contenders, struct bench_result *result,
-                 struct bench_peer *peer)
+static bool make(const struct bench_kind *kind, struct contenders *contenders,
+                 struct bench_result *result, struct bench_peer *peer)
 {
     const struct bench_cell *cell = &result->cell;
-    bool copies = cell->disk == BENCH_MEMORY;
+    bool copies = kind->copies && kind->copies(cell);
 
-    contenders->load = bench_load_make(cell, &contenders->target);
-    contenders->bare = bench_bare_make(cell, peer);
+    contenders->load = bench_load_make(kind, cell, &contenders->target);
+    contenders->bare = bench_bare_make(kind, cell, peer);
     if (copies)
         contenders->copy = bench_copy_make(cell, contenders->target.bytes);
     if (contenders->load && contenders->bare && (contenders->copy || !copies))
@@ -89,22 +89,17 @@ static bool open_target(const struct bench_plan *plan, struct machine *machine,
                         struct bench_target *target)
 {
     const struct bench_cell *cell = &result->cell;
-    bool open = bench_fits(cell, result->note);
+    bool open = plan->kind->fits(cell, result->note);
 
-    if (open && cell->disk == BENCH_DEVICE)
+    if (open && plan->device)
         open = bench_device_open(plan, machine, cell, target, result->note);
     else if (open)
         open = bench_mock_open(plan, cell, peer, target, result->note);
     if (!open)
         return false;
-    if (target->readonly && cell->op == BENCH_WRITE)
-        snprintf(result->note, BENCH_NOTE_MAX, "the disk is read-only");
-    else if (target->queues < cell->queues)
+    if (target->queues < cell->queues)
         snprintf(result->note, BENCH_NOTE_MAX, "the backend allows %u queues", target->queues);
-    else if (target->bytes / cell->queues / cell->size <
-             (cell->op == BENCH_RANDREAD ? 1 : cell->depth))
-        snprintf(result->note, BENCH_NOTE_MAX, "the disk is too small");
-    else
+    else if (plan->kind->accepts(cell, target, result->note))
         return true;
     target->close(target);
     return false;
@@ -117,7 +112,7 @@ void bench_run_cell(const struct bench_plan *plan, struct machine *machine, stru
 
     if (!open_target(plan, machine, peer, result, &contenders.target))
         return;
-    if (make(&contenders, result, peer) && warm_up(&contenders, result))
+    if (make(plan->kind, &contenders, result, peer) && warm_up(&contenders, result))
         measure(plan, &contenders, result);
     /* The device goes first: until it is closed its backend may reach the load's memory. */
     contenders.target.close(&contenders.target);

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench.h"
+#include "bench_blk.h"
 
 struct bench_copy {
     struct bench_cell cell;

@@ -187,7 +187,7 @@ static bool answer_all(struct bench_null *null)
     bool any = false, found;
 
     for (uint32_t i = 0; i < null->count; i++) {
-        if (bench_answer(&null->lines[i].ring, &found))
+        if (bench_blk_answer(&null->lines[i].ring, &found))
             port->event->notify(port->ctx, null->lines[i].port);
         any |= found;
     }

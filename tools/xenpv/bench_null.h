@@ -9,7 +9,7 @@
 
 #include <xenpv/harness/mock.h>
 
-#include "bench.h"
+#include "bench_blk.h"
 
 struct bench_null;
 

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 struct bench_options {
-    const char *depths, *modes, *disks, *ops, *buffers;
+    const char *depths, *modes, *disks, *ops, *buffers, *links, *directions, *gsos;
     const char *plot;   /* a file to draw into */
     uint32_t repeats;   /* 0: not given */
     uint32_t repeat_ms; /* the same */

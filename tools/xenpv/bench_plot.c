@@ -5,6 +5,7 @@
 
 #include "bench.h"
 #include "complain.h"
+#include "options.h"
 
 static int complain_of_gnuplot(void)
 {
@@ -26,22 +27,23 @@ int bench_plot_check(const char *path)
     return STATUS_DONE;
 }
 
-/* Cells that differ in nothing but the depth are one line of the plot. */
-static bool on_one_line(const struct bench_result *a, const struct bench_result *b)
+/* Cells that differ in nothing but the last axis are one line of the plot. */
+static bool on_one_line(const struct bench_kind *kind, const struct bench_result *a,
+                        const struct bench_result *b)
 {
-    struct bench_cell one = a->cell, other = b->cell;
-
-    one.depth = other.depth = 0;
-    return one.disk == other.disk && one.op == other.op && one.buffer == other.buffer &&
-           one.event == other.event && one.queues == other.queues && one.size == other.size;
+    for (const struct bench_axis *axis = kind->axes; axis[1].name; axis++)
+        if (bench_value(&a->cell, axis) != bench_value(&b->cell, axis))
+            return false;
+    return true;
 }
 
 /* The first result behind those of this line. */
-static uint32_t end_of_line(const struct bench_result *results, uint32_t first, uint32_t count)
+static uint32_t end_of_line(const struct bench_kind *kind, const struct bench_result *results,
+                            uint32_t first, uint32_t count)
 {
     uint32_t end = first;
 
-    while (end < count && on_one_line(&results[first], &results[end]))
+    while (end < count && on_one_line(kind, &results[first], &results[end]))
         end++;
     return end;
 }
@@ -54,19 +56,25 @@ static bool is_measured(const struct bench_result *results, uint32_t first, uint
     return false;
 }
 
-static void write_title(FILE *out, const struct bench_cell *cell)
+static void write_title(FILE *out, const struct bench_kind *kind, const struct bench_cell *cell)
 {
-    fprintf(out, "%s %s %s %s, %u queue%s, %u bytes", bench_disk_names[cell->disk],
-            bench_op_names[cell->op], bench_buffer_names[cell->buffer],
-            bench_mode_names[cell->event], cell->queues, cell->queues > 1 ? "s" : "", cell->size);
+    for (const struct bench_axis *axis = kind->axes; axis[1].name; axis++) {
+        uint32_t value = bench_value(cell, axis);
+
+        if (axis->names)
+            fprintf(out, "%s%s", axis == kind->axes ? "" : " ", axis->names[value]);
+        else
+            fprintf(out, ", %s %u", axis->name, value);
+    }
 }
 
-static void write_data(FILE *out, const struct bench_result *results, uint32_t count)
+static void write_data(FILE *out, const struct bench_kind *kind, const struct bench_result *results,
+                       uint32_t count)
 {
     uint32_t end;
 
     for (uint32_t first = 0; first < count; first = end) {
-        end = end_of_line(results, first, count);
+        end = end_of_line(kind, results, first, count);
         if (!is_measured(results, first, end))
             continue;
         fprintf(out, "$line%u << EOD\n", first);
@@ -75,73 +83,79 @@ static void write_data(FILE *out, const struct bench_result *results, uint32_t c
 
             if (result->note[0])
                 continue;
-            fprintf(out, "%u %.1f %.1f %.1f %.3f %.3f %.3f\n", result->cell.depth,
-                    result->rate.median, result->rate.least, result->rate.most,
-                    (double)result->latency.p50 / 1e3, (double)result->latency.p99 / 1e3,
-                    (double)result->latency.p999 / 1e3);
+            fprintf(out, "%u %.1f %.1f %.1f %.3f %.3f %.3f\n",
+                    bench_value(&result->cell, bench_last_axis(kind)), result->rate.median,
+                    result->rate.least, result->rate.most, (double)result->latency.p50 / 1e3,
+                    (double)result->latency.p99 / 1e3, (double)result->latency.p999 / 1e3);
         }
         fprintf(out, "EOD\n");
     }
 }
 
 /* One curve for each line, of the columns that `columns` names; those of a line have one colour. */
-static void write_curves(FILE *out, const struct bench_result *results, uint32_t count,
-                         const char *columns, const char *style, bool titles)
+static void write_curves(FILE *out, const struct bench_kind *kind,
+                         const struct bench_result *results, uint32_t count, const char *columns,
+                         const char *style, bool titles)
 {
     uint32_t end, number = 0;
 
     for (uint32_t first = 0; first < count; first = end) {
-        end = end_of_line(results, first, count);
+        end = end_of_line(kind, results, first, count);
         if (!is_measured(results, first, end))
             continue;
         fprintf(out, "     $line%u using %s with %s linecolor %u title \"", first, columns, style,
                 ++number);
         if (titles)
-            write_title(out, &results[first].cell);
+            write_title(out, kind, &results[first].cell);
         fprintf(out, "\", \\\n");
     }
 }
 
-static uint32_t count_lines(const struct bench_result *results, uint32_t count)
+static uint32_t count_lines(const struct bench_kind *kind, const struct bench_result *results,
+                            uint32_t count)
 {
     uint32_t lines = 0;
 
-    for (uint32_t first = 0; first < count; first = end_of_line(results, first, count))
+    for (uint32_t first = 0; first < count; first = end_of_line(kind, results, first, count))
         lines++;
     return lines;
 }
 
-static void write_script(FILE *out, const char *path, const struct bench_result *results,
-                         uint32_t count)
+static void write_script(FILE *out, const struct bench_kind *kind, const char *path,
+                         const struct bench_result *results, uint32_t count)
 {
     fprintf(out,
             "set terminal svg size 1000,%u dynamic background 'white' font 'sans,12'\n"
             "set output '",
-            900 + 10 * count_lines(results, count));
+            900 + 10 * count_lines(kind, results, count));
     for (const char *c = path; *c; c++)
         fprintf(out, *c == '\'' ? "''" : "%c", *c);
     fprintf(out, "'\n");
-    write_data(out, results, count);
-    fprintf(out, "set logscale x 2\nset logscale y\nset grid\n"
-                 "set xlabel 'operations in flight'\nset multiplot layout 2,1\n"
-                 "set key outside below maxcols 2\n"
-                 "set title 'Throughput: median, least, most'\n"
-                 "set ylabel 'operations a second'\nset format y '%%.0s%%c'\n"
-                 "plot \\\n");
-    write_curves(out, results, count, "1:2:3:4", "yerrorlines pointtype 7 pointsize 0.4", true);
+    write_data(out, kind, results, count);
+    fprintf(out,
+            "set logscale x 2\nset logscale y\nset grid\n"
+            "set xlabel '%s'\nset multiplot layout 2,1\n"
+            "set key outside below maxcols 2\n"
+            "set title 'Throughput: median, least, most'\n"
+            "set ylabel '%s a second'\nset format y '%%.0s%%c'\n"
+            "plot \\\n",
+            kind->x_label, kind->events);
+    write_curves(out, kind, results, count, "1:2:3:4", "yerrorlines pointtype 7 pointsize 0.4",
+                 true);
     fprintf(out, "     1/0 notitle\n"
                  "unset key\n"
                  "set title 'Latency, colours as above: median, 99 %% (dashed), 99.9 %% (dotted)'\n"
                  "set ylabel 'microseconds'\nset format y '%%g'\n"
                  "plot \\\n");
-    write_curves(out, results, count, "1:5", "linespoints pointtype 7 pointsize 0.4", false);
-    write_curves(out, results, count, "1:6", "lines dashtype 2", false);
-    write_curves(out, results, count, "1:7", "lines dashtype 3", false);
+    write_curves(out, kind, results, count, "1:5", "linespoints pointtype 7 pointsize 0.4", false);
+    write_curves(out, kind, results, count, "1:6", "lines dashtype 2", false);
+    write_curves(out, kind, results, count, "1:7", "lines dashtype 3", false);
     fprintf(out, "     1/0 notitle\nunset multiplot\n");
 }
 
-int bench_plot(const char *path, const struct bench_result *results, uint32_t count)
+int bench_plot(const struct bench_plan *plan, const struct bench_result *results, uint32_t count)
 {
+    const char *path = plan->options->bench.plot;
     FILE *out;
     int status;
 
@@ -150,7 +164,7 @@ int bench_plot(const char *path, const struct bench_result *results, uint32_t co
     out = os_pipe_open("gnuplot 2>" OS_NULL_DEVICE);
     if (!out)
         return complain_of_gnuplot();
-    write_script(out, path, results, count);
+    write_script(out, plan->kind, path, results, count);
     status = os_pipe_close(out);
     if (status == 127)
         return complain_of_gnuplot();

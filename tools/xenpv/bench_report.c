@@ -35,14 +35,16 @@ static void print_machine(void)
 
 void bench_print_head(const struct bench_plan *plan)
 {
+    const struct bench_kind *kind = plan->kind;
+
     print_machine();
-    printf(
-        "Medians of %u repeats of %u ms. 'ratio': to a bare ring in the same repeat, least to\n"
-        "most; 'copy': to a loop of memcpy. Latencies in microseconds, from a run of their own.\n"
-        "\n"
-        "disk   op       buffer mode   queues   size depth  ops/s k    MiB/s  bare k  ratio"
-        "                copy     p50     p90     p99   p99.9\n",
-        plan->repeats, plan->repeat_ms);
+    printf("Medians of %u repeats of %u ms. 'ratio': to a bare ring in the same repeat, least to\n"
+           "most%s. Latencies in microseconds, from a run of their own.\n\n",
+           plan->repeats, plan->repeat_ms, kind->copies ? "; 'copy': to a loop of memcpy" : "");
+    for (const struct bench_axis *axis = kind->axes; axis->name; axis++)
+        printf("%*s ", axis->width, axis->name);
+    printf("%8s/s k    MiB/s  bare k  ratio                %s     p50     p90     p99   p99.9\n",
+           kind->unit, kind->copies ? "   copy" : "");
     fflush(stdout);
 }
 
@@ -65,28 +67,47 @@ static double us(uint64_t ns)
     return (double)ns / 1000;
 }
 
-void bench_print_row(const struct bench_result *result)
+static void print_value(const struct bench_axis *axis, uint32_t value)
+{
+    char text[16];
+
+    if (axis->bytes)
+        short_size(value, text);
+    else
+        snprintf(text, sizeof(text), "%u", value);
+    printf("%*s ", axis->width, axis->names ? axis->names[value] : text);
+}
+
+static void print_latency(const struct bench_latency *latency)
+{
+    if (latency->samples)
+        printf(" %7.2f %7.2f %7.2f %7.2f", us(latency->p50), us(latency->p90), us(latency->p99),
+               us(latency->p999));
+    else
+        printf(" %7s %7s %7s %7s", "-", "-", "-", "-");
+}
+
+void bench_print_row(const struct bench_plan *plan, const struct bench_result *result)
 {
     const struct bench_cell *cell = &result->cell;
-    const struct bench_latency *latency = &result->latency;
-    char size[16], copied[16] = "-";
+    char copied[16] = "-";
 
-    short_size(cell->size, size);
-    printf("%-6s %-8s %-6s %-6s %6u %6s %5u", bench_disk_names[cell->disk],
-           bench_op_names[cell->op], bench_buffer_names[cell->buffer],
-           bench_mode_names[cell->event], cell->queues, size, cell->depth);
+    for (const struct bench_axis *axis = plan->kind->axes; axis->name; axis++)
+        print_value(axis, bench_value(cell, axis));
     if (result->note[0]) {
-        printf("  %s\n", result->note);
+        printf(" %s\n", result->note);
         fflush(stdout);
         return;
     }
     if (result->copy.median > 0)
         snprintf(copied, sizeof(copied), "%.2f", result->copied.median);
-    printf(" %8.1f %8.0f %7.0f  %5.2f [%5.2f to %5.2f] %6s %7.2f %7.2f %7.2f %7.2f%s\n",
-           result->rate.median / 1e3, result->rate.median * cell->size / (1u << 20),
-           result->bare.median / 1e3, result->ratio.median, result->ratio.least, result->ratio.most,
-           copied, us(latency->p50), us(latency->p90), us(latency->p99), us(latency->p999),
-           result->share < SHARE_GOOD ? " !" : "");
+    printf("%10.1f %8.0f %7.0f  %5.2f [%5.2f to %5.2f]", result->rate.median / 1e3,
+           result->rate.median * cell->size / (1u << 20), result->bare.median / 1e3,
+           result->ratio.median, result->ratio.least, result->ratio.most);
+    if (plan->kind->copies)
+        printf(" %6s", copied);
+    print_latency(&result->latency);
+    printf("%s\n", result->share < SHARE_GOOD ? " !" : "");
     fflush(stdout);
 }
 
@@ -150,31 +171,34 @@ static void json_latency(const struct bench_latency *latency)
     json_close('}');
 }
 
-static void json_result(const struct bench_result *result)
+static void json_result(const struct bench_plan *plan, const struct bench_result *result)
 {
-    const struct bench_cell *cell = &result->cell;
+    char rate[40];
 
     json_open(NULL, '{');
-    json_text("disk", bench_disk_names[cell->disk]);
-    json_text("op", bench_op_names[cell->op]);
-    json_text("buffer", bench_buffer_names[cell->buffer]);
-    json_text("mode", bench_mode_names[cell->event]);
-    json_number("queues", cell->queues);
-    json_number("size", cell->size);
-    json_number("depth", cell->depth);
+    for (const struct bench_axis *axis = plan->kind->axes; axis->name; axis++) {
+        uint32_t value = bench_value(&result->cell, axis);
+
+        if (axis->names)
+            json_text(axis->name, axis->names[value]);
+        else
+            json_number(axis->name, value);
+    }
     if (result->note[0]) {
         json_text("not_measured", result->note);
         json_close('}');
         return;
     }
-    json_spread("operations_per_second", &result->rate);
+    snprintf(rate, sizeof(rate), "%s_per_second", plan->kind->events);
+    json_spread(rate, &result->rate);
     json_spread("bare_ring_per_second", &result->bare);
     json_spread("ratio_to_bare_ring", &result->ratio);
     if (result->copy.median > 0) {
         json_spread("memcpy_per_second", &result->copy);
         json_spread("ratio_to_memcpy", &result->copied);
     }
-    json_latency(&result->latency);
+    if (result->latency.samples)
+        json_latency(&result->latency);
     json_decimal("core_share", result->share, 3);
     json_close('}');
 }
@@ -190,7 +214,7 @@ void bench_print_json(const struct bench_plan *plan, const struct bench_result *
     json_number("clock_ns", plan->clock_cost);
     json_open("cells", '[');
     for (uint32_t i = 0; i < count; i++)
-        json_result(&results[i]);
+        json_result(plan, &results[i]);
     json_close(']');
     json_close('}');
 }

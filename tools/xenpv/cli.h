@@ -38,7 +38,7 @@ enum {
     OPTION_POLL = 1 << 12,
     OPTION_UNITS = 1 << 13,
     OPTION_WITHOUT = 1 << 14,
-    OPTION_BENCH = 1 << 15, /* all of struct bench_options */
+    OPTION_BENCH = 1 << 15, /* what is in struct bench_options, of both kinds ... */
     OPTION_SIZE = 1 << 16,
     /* How a vif is used. */
     OPTION_NET_WITHOUT = 1 << 17,
@@ -50,7 +50,9 @@ enum {
     OPTION_RATE = 1 << 23,
     OPTION_REPEAT = 1 << 24,
     OPTION_NAME = 1 << 25,
-    OPTION_TIMEOUT = 1 << 26, /* every command knows it */
+    OPTION_TIMEOUT = 1 << 26,   /* every command knows it */
+    OPTION_BENCH_BLK = 1 << 27, /* ... of disks ... */
+    OPTION_BENCH_NET = 1 << 28, /* ... and of network cards */
     OPTIONS_FORM = OPTION_QUEUES | OPTION_RING_ORDER | OPTION_SEGMENTS | OPTION_POLL |
                    OPTION_UNITS | OPTION_WITHOUT,
     OPTIONS_DISK = OPTIONS_FORM | OPTION_TAKE_OVER, /* of all commands that connect to one */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* xenpv bench blk: how fast the block frontend is, and what it costs beyond the ring itself. */
+/* xenpv bench: how fast a frontend is, and what it costs beyond the ring itself. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,7 +29,7 @@ static uint32_t run_cells(const struct bench_plan *plan, struct machine *machine
         results[i].cell = plan->cells[i];
         bench_run_cell(plan, machine, peer, &results[i]);
         if (!plan->options->json)
-            bench_print_row(&results[i]);
+            bench_print_row(plan, &results[i]);
         else
             remark(plan->options, "%u of %u cells", i + 1, plan->count);
     }
@@ -65,7 +65,7 @@ static int measure(struct bench_plan *plan, struct machine *machine, struct benc
         bench_print_foot(plan, results, count);
     status = judge(plan, results, count);
     if (status == STATUS_DONE && options->bench.plot)
-        status = bench_plot(options->bench.plot, results, count);
+        status = bench_plot(plan, results, count);
     return status;
 }
 
@@ -81,9 +81,9 @@ static int run_plan(struct bench_plan *plan)
     if (status == STATUS_DONE && plan->device)
         status = machine_open(plan->options, MACHINE_DEVICES, &machine);
     if (machine && status == STATUS_DONE)
-        status = device_find_disk(machine, plan->device);
+        status = plan->kind->find(machine, plan->device);
     if (machine && status == STATUS_DONE)
-        status = machine_claim(machine, "vbd", plan->device->id);
+        status = machine_claim(machine, plan->kind->class_name, plan->device->id);
     if (status == STATUS_DONE)
         status = measure(plan, machine, peer, results);
     if (machine)
@@ -93,15 +93,16 @@ static int run_plan(struct bench_plan *plan)
     return status;
 }
 
-static int run_blk(const struct options *options, int count, char **arguments)
+static int run(const struct bench_kind *kind, const struct options *options, int count,
+               char **arguments)
 {
     struct bench_plan plan;
     struct device device;
     int status = STATUS_DONE;
 
-    if (count && !device_parse_disk(arguments[0], &device))
+    if (count && !kind->parse(arguments[0], &device))
         return STATUS_USAGE;
-    if (!bench_plan_make(options, count ? &device : NULL, &plan))
+    if (!bench_plan_make(options, kind, count ? &device : NULL, &plan))
         return STATUS_USAGE;
     if (options->bench.plot)
         status = bench_plot_check(options->bench.plot);
@@ -109,6 +110,16 @@ static int run_blk(const struct options *options, int count, char **arguments)
         status = run_plan(&plan);
     free(plan.cells);
     return status;
+}
+
+static int run_blk(const struct options *options, int count, char **arguments)
+{
+    return run(&bench_blk, options, count, arguments);
+}
+
+static int run_net(const struct options *options, int count, char **arguments)
+{
+    return run(&bench_net, options, count, arguments);
 }
 
 const struct command bench_commands[] = {
@@ -135,10 +146,40 @@ const struct command bench_commands[] = {
          "  --write          with --op write: the disk may be written to; that destroys what is\n"
          "                   on it\n"
          "  --take-over      take the disk from the kernel driver or process that holds it\n",
-     .options = OPTION_BENCH | OPTION_QUEUES | OPTION_SEGMENTS | OPTION_UNITS | OPTION_WITHOUT |
-                OPTION_TAKE_OVER,
+     .options = OPTION_BENCH | OPTION_BENCH_BLK | OPTION_QUEUES | OPTION_SEGMENTS | OPTION_UNITS |
+                OPTION_WITHOUT | OPTION_TAKE_OVER,
      .least = 0,
      .most = 1,
      .run = run_blk},
+    {.name = "bench net",
+     .arguments = "[VIF]",
+     .summary = "measure the network frontend",
+     .help =
+         "Sends frames, or takes those that come, and counts them: on a network card, or, without\n"
+         "one, on a mock whose backend has a core to itself. Each cell runs beside a bare ring\n"
+         "without data or checks. On a card, frames are sent to its backend's own address, and\n"
+         "whatever comes is counted.\n"
+         "  --size LIST        bytes of a frame, 64 to 64K (64,512,1514,4K,16K,64K; 64K counts as\n"
+         "                     65535, the most there can be); K behind a number: 1024\n"
+         "  --direction LIST   tx, rx (both): sent to the backend, or received from it\n"
+         "  --gso LIST         off, on (both): whole frames, or large TCP packets that are to be\n"
+         "                     cut into segments\n"
+         "  --mode LIST        polled, event (both): looking all the time, or sleeping for events\n"
+         "  --link LIST        behind the mock's backend: null, memory (null): no bytes are "
+         "moved;\n"
+         "                     each byte is read from the frontend, or written to it\n"
+         "  --depth LIST       frames in flight in a queue, 1 to 256 (256)\n"
+         "  --queues N         1, 2, 4 ... N queues (1)\n"
+         "  --repeats N        5 or more, of which medians are told (5)\n"
+         "  --time MS          of a repeat (50)\n"
+         "  --quick, --full    repeats of 15 ms; both links, 4 queues: minutes\n"
+         "  --grants N         grants that the mock's guest may give (32768)\n"
+         "  --plot FILE.svg    draw it too, through gnuplot\n"
+         "  --take-over        take the card from the kernel driver or process that holds it\n",
+     .options =
+         OPTION_BENCH | OPTION_BENCH_NET | OPTION_QUEUES | OPTION_NET_WITHOUT | OPTION_TAKE_OVER,
+     .least = 0,
+     .most = 1,
+     .run = run_net},
     {.name = NULL},
 };
