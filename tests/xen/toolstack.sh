@@ -84,7 +84,7 @@ nothing_left() {
 guest=
 
 inside() {
-    if [ -n "$guest" ]; then timeout 60 lab-guest exec "$guest" "$@"; else "$@"; fi
+    if [ -n "$guest" ]; then timeout "${patience:-60}" lab-guest exec "$guest" "$@"; else "$@"; fi
 }
 
 hammer_said() { # VBD WORDS TIMES
