@@ -129,3 +129,48 @@ stream() {
     same "$1: $4 MiB of TCP over IPv$3, $2 (${stream_from%.*} to ${stream_to%.*} s)" "${taken:-nothing}" \
         "${sent:-something}"
 }
+
+# ---- vifs of dom0, without the lab's help ---------------------------------------------------------
+netfront=/local/domain/0/device/vif
+netback=/local/domain/0/backend/vif/0
+
+# attach_vif HANDLE: until the backend offers it; its end is 10.78.HANDLE.1, in dom0 itself.
+attach_vif() {
+    xenstore-write "$netback/$1/frontend" "$netfront/$1" "$netback/$1/frontend-id" 0 "$netback/$1/online" 1 \
+        "$netback/$1/handle" "$1" "$netback/$1/mac" 00:16:3e:78:00:01 "$netback/$1/script" none \
+        "$netback/$1/state" 1 "$netfront/$1/backend" "$netback/$1" "$netfront/$1/backend-id" 0 \
+        "$netfront/$1/handle" "$1" "$netfront/$1/mac" 00:16:3e:78:00:01 "$netfront/$1/state" 1
+    await 20 state_is "$netback/$1" 2 ||
+        not_ok "attach vif $1" "the backend is in $(xenstore-read "$netback/$1/state")"
+    await 20 test -e "/sys/class/net/vif0.$1"
+    ifconfig "vif0.$1" "10.78.$1.1" netmask 255.255.255.0 up
+    xenstore-write "$netback/$1/hotplug-status" connected
+}
+
+# detach_vif HANDLE, which no frontend has: until nothing is left of it.
+detach_vif() {
+    xenstore-write "$netback/$1/online" 0 "$netfront/$1/state" 6
+    await 20 state_is "$netback/$1" 6 ||
+        not_ok "detach vif $1" "the backend is in $(xenstore-read "$netback/$1/state")"
+    xenstore-rm "$netback/$1" "$netfront/$1"
+    await 20 gone_interface "vif0.$1" || not_ok "detach vif $1" "its interface is still there"
+}
+
+gone_interface() { # NAME
+    [ ! -e "/sys/class/net/$1" ]
+}
+
+# rebind DOMID: xen-netback forgets vif $vif of that domain, and finds it anew. The frontend is told of it in between:
+# what xen-netback itself writes can pass so soon that nobody sees it, for the new one goes on with the old rings.
+rebind() {
+    netback_driver=/sys/bus/xen-backend/drivers/vif
+    echo "vif-$1-$vif" >$netback_driver/unbind
+    xenstore-write "/local/domain/0/backend/vif/$1/$vif/state" 6
+    await 20 let_go "/local/domain/$1/device/vif/$vif" || not_ok "the frontend lets go" "it does not"
+    echo "vif-$1-$vif" >$netback_driver/bind
+}
+
+# shellcheck disable=SC2317 # await calls it
+let_go() { # DIRECTORY
+    ! state_is "$1" 4
+}
