@@ -128,6 +128,19 @@ static const struct {
      {.hashed = true, .hash_algorithm = 1, .hash = 5}},
 };
 
+/* Field by field: what lies between them is any compiler's. */
+static void expect_offload(const struct xenpv_net_offload *is,
+                           const struct xenpv_net_offload *expected)
+{
+    assert_int_equal(is->checksum, expected->checksum);
+    assert_int_equal(is->ipv6, expected->ipv6);
+    assert_int_equal(is->mss, expected->mss);
+    assert_int_equal(is->hashed, expected->hashed);
+    assert_int_equal(is->hash_type, expected->hash_type);
+    assert_int_equal(is->hash_algorithm, expected->hash_algorithm);
+    assert_int_equal(is->hash, expected->hash);
+}
+
 static void test_offloads(void **state)
 {
     static const uint32_t lengths[] = {60, 4096, 4097, 65535};
@@ -145,7 +158,7 @@ static void test_offloads(void **state)
             bytes[13] = (uint8_t)offloads[i].ethertype;
             assert_true(peer_deliver(&peer, 0, bytes, lengths[k], &how));
             expect(lengths[k], &frame);
-            assert_memory_equal(&frame.offload, &offloads[i].offload, sizeof(frame.offload));
+            expect_offload(&frame.offload, &offloads[i].offload);
         }
     }
     down();
