@@ -77,7 +77,7 @@ net-recv vif/1
 net-send vif/1
 net-tap vif/1
 bench-blk vbd/1
-bench-net vif/0
+bench-net vif/9
 TABLE
 for command in "bench blk" "bench net"; do
     # shellcheck disable=SC2086 # words
