@@ -90,17 +90,16 @@ disturbed() {
     turns=0
     while [ $turns -lt "$disturbances" ]; do
         sleep 1
-        turns=$((turns + 1)) lost=$((lost + 1))
+        turns=$((turns + 1))
         rebind 0
-        await 60 said /tmp/tap.log '^xenpv: vif.*connected again' $lost ||
-            not_ok "net tap" "$(cat /tmp/tap.log /var/log/lab-net.log; xenstore-ls -f $netback)"
+        await 60 ping -c 1 -W 1 10.77.0.1 >/tmp/out ||
+            not_ok "seed_O7 it returns" "$(cat /tmp/tap.log /var/log/lab-net.log; xenstore-ls -f $netback)"
     done
     wait $streaming
     cat /tmp/streamed
     grep -q '^ok' /tmp/streamed || failures=$((failures + 1))
 }
 
-lost=0
 tap_start
 disturbed up
 disturbed down
@@ -112,10 +111,10 @@ announced() {
     dump=$!
     await 20 grep -q listening /tmp/said
     # shellcheck disable=SC2046 # two words
-    xenpv net ping vif/0 --address $(addresses "$1") --interval 100 >/tmp/pinging 2>&1 &
+    xenpv -v net ping vif/0 --address $(addresses "$1") --interval 100 >/tmp/pinging 2>&1 &
     pinging=$!
     await 20 grep -q 'seq 5,' /tmp/pinging
-    rebind 0
+    rebind 0 told
     await 60 grep -q 'connected again' /tmp/pinging
     answers=$(grep -c 'bytes from' /tmp/pinging)
     await 20 said /tmp/pinging 'bytes from' $((answers + 5)) ||

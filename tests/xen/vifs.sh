@@ -160,13 +160,15 @@ gone_interface() { # NAME
     [ ! -e "/sys/class/net/$1" ]
 }
 
-# rebind DOMID: xen-netback forgets vif $vif of that domain, and finds it anew. The frontend is told of it in between:
-# what xen-netback itself writes can pass so soon that nobody sees it, for the new one goes on with the old rings.
+# rebind DOMID [told]: xen-netback forgets vif $vif of that domain, and finds it anew. What it writes itself can pass
+# so soon that nobody sees it, and the new one goes on with the old rings; unless the frontend is told in between.
 rebind() {
     netback_driver=/sys/bus/xen-backend/drivers/vif
     echo "vif-$1-$vif" >$netback_driver/unbind
-    xenstore-write "/local/domain/0/backend/vif/$1/$vif/state" 6
-    await 20 let_go "/local/domain/$1/device/vif/$vif" || not_ok "the frontend lets go" "it does not"
+    if [ "${2:-}" = told ]; then
+        xenstore-write "/local/domain/0/backend/vif/$1/$vif/state" 6
+        await 20 let_go "/local/domain/$1/device/vif/$vif" || not_ok "the frontend lets go" "it does not"
+    fi
     echo "vif-$1-$vif" >$netback_driver/bind
 }
 

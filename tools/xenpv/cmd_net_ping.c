@@ -89,14 +89,20 @@ static bool all_sent(const struct ping *ping)
     return ping->options->count && ping->sent == ping->options->count;
 }
 
+/* The target's MAC is not known, or was once: another host may have the address by now. */
+static bool must_ask(const struct ping *ping)
+{
+    return !ping->found || ping->echoes[(uint16_t)ping->sent].state == ECHO_SENT;
+}
+
 /* Sends what is due, and answers when the next thing is. */
 static uint64_t send_due(struct ping *ping, uint64_t now)
 {
     uint64_t *due = ping->found ? &ping->send_at : &ping->ask_at;
 
-    if (!ping->found && now >= *due)
+    if (must_ask(ping) && now >= *due && now >= ping->ask_at)
         ask(ping, now);
-    else if (ping->found && !all_sent(ping) && now >= *due)
+    if (ping->found && !all_sent(ping) && now >= *due)
         send_echo(ping, now);
     vif_submit(ping->vif);
     if (ping->found && all_sent(ping))
