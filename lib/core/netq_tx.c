@@ -323,8 +323,7 @@ static int ready(const struct xenpv_netq *q)
 NEVER_INLINE int send_long(struct xenpv_netq *q, const struct xenpv_net_packet *packet, void *user)
 {
     const struct xenpv_net_offload *offload = &packet->offload;
-    uint32_t extras = (offload->mss != 0) + (uint32_t)offload->hashed, bytes;
-    uint32_t most = q->features & XENPV_NET_SG ? XENPV_NETIF_SLOTS_MIN - extras : 1;
+    uint32_t extras = (offload->mss != 0) + (uint32_t)offload->hashed, most, bytes;
     int error = ready(q);
     struct plan plan;
 
@@ -334,6 +333,7 @@ NEVER_INLINE int send_long(struct xenpv_netq *q, const struct xenpv_net_packet *
         error = judge(q, offload);
     if (error)
         return error;
+    most = q->features & XENPV_NET_SG ? XENPV_NETIF_SLOTS_MIN - extras : 1;
     make_plan(q, packet, bytes, most, &plan);
     if (plan.count > q->tx.free || plan.count + extras > xenpv_ring_free(&q->tx.ring))
         return XENPV_EFULL;

@@ -8,11 +8,12 @@ inside() {
     nsenter --net="/proc/$keeper/ns/net" "$@"
 }
 
-# tap OPTION...: begins, and waits until the device is there, or it has ended. Leaves $tap.
+# tap OPTION...: begins, and waits until the device has the card's address, or it has ended. Leaves $tap.
 tap() {
     nsenter --net="/proc/$keeper/ns/net" "$xenpv" "$@" >out 2>err </dev/null &
     tap=$!
-    while kill -0 $tap 2>/dev/null && ! inside ip link show "$device" >/dev/null 2>&1; do
+    while kill -0 $tap 2>/dev/null &&
+        ! inside ip link show "$device" 2>/dev/null | grep -q "link/ether 00:16:3e:00:01:00 "; do
         sleep 0.01
     done
 }
