@@ -11,9 +11,9 @@
 . /root/vifs.sh
 where=$1 how=$2
 case $how in
-short) count=100 mib=8 mib_without=2 ;;
-plain) count=100 mib=16 mib_without=4 ;;
-full) count=1000 mib=256 mib_without=256 ;;
+short) count=100 mib=8 mib_none=2 ;;
+plain) count=100 mib=16 mib_none=4 mib_some=4 ;;
+full) count=1000 mib=256 mib_none=256 mib_some=32 ;;
 esac
 
 case $where in
@@ -99,15 +99,15 @@ mtu 1500
 tap_start
 both_ways "all offloads" "$mib" yes
 tap_start --no-csum4 --no-csum6
-both_ways "seed_C1 without checksum offload, and so without GSO" "$mib_without" no
+both_ways "seed_C1 without checksum offload, and so without GSO" "$mib_none" no
 if [ "$how" != short ]; then
     tap_start --no-gso4 --no-gso6
-    both_ways "without GSO" "$mib_without" no
+    both_ways "without GSO" "$mib_some" no
     tap_start --no-sg --no-csum6
-    both_ways "seed_C1 without scatter-gather" "$mib_without" no
+    both_ways "seed_C1 without scatter-gather" "$mib_some" no
     tap_start --queues 2
     mtu 9000
-    both_ways "seed_O12 MTU 9000 and GSO, two queues" "$mib_without" yes
+    both_ways "seed_O12 MTU 9000 and GSO, two queues" "$mib_some" yes
     mtu 1500
 fi
 [ "$where" = dom0 ] || lab-guest stop one
