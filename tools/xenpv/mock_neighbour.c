@@ -63,9 +63,9 @@ struct mock_neighbour *mock_neighbour_make(const struct xenpv_port *port, uint32
 }
 
 /* What does not fit is lost, as on any wire. */
-static void send(struct mock_neighbour *neighbour, const uint8_t *frame, uint32_t bytes)
+static void send(struct mock_neighbour *neighbour, uint8_t *frame, uint32_t bytes)
 {
-    struct xenpv_iov iov = {(void *)(uintptr_t)frame, bytes};
+    struct xenpv_iov iov = {frame, bytes};
     struct xenpv_net_packet packet = {.iov = &iov, .count = 1};
 
     if (bytes)

@@ -143,10 +143,9 @@ bool vif_is_new(struct vif *vif)
     return true;
 }
 
-int vif_send(struct vif *vif, const void *frame, uint32_t bytes,
-             const struct xenpv_net_offload *offload)
+int vif_send(struct vif *vif, void *frame, uint32_t bytes, const struct xenpv_net_offload *offload)
 {
-    struct xenpv_iov iov = {(void *)(uintptr_t)frame, bytes};
+    struct xenpv_iov iov = {frame, bytes};
     struct xenpv_net_packet packet = {.iov = &iov, .count = 1, .offload = *offload};
     uint32_t hash = 0;
     uint8_t type;

@@ -67,8 +67,7 @@ bool vif_is_new(struct vif *vif);
  * Sends a frame on the queue of its flow: 0 or an error of xenpv_netq_send. It is submitted by
  * vif_submit.
  */
-int vif_send(struct vif *vif, const void *frame, uint32_t bytes,
-             const struct xenpv_net_offload *offload);
+int vif_send(struct vif *vif, void *frame, uint32_t bytes, const struct xenpv_net_offload *offload);
 void vif_submit(struct vif *vif);
 
 /* Packets that were sent and have not ended. */
