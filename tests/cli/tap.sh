@@ -120,10 +120,10 @@ test_devices() {
     wait $tap || true
     says "it returns: the carrier was lost" "xenpv0: carrier down" 1
     says "it returns: and came back" "xenpv0: carrier up" 1
-    tap --mock-net pair --mock-backend vanish=12 net tap vif/0
+    tap --timeout 200 --mock-net pair --mock-backend vanish=12 net tap vif/0
     up 10.77.0.2/24
     inside ping -q -c 15 -i 0.01 -W 1 10.77.0.1 >pinged 2>&1 || true
-    ended "it stays away" 1 "vif/0: .*state: found 6 \(Closed\), .*gave up after 30000 ms; .*"
+    ended "it stays away" 1 "vif/0: .*state: found 6 \(Closed\), .*gave up after 200 ms; .*"
 
     echo "# seed_C1: a device without features"
     local switch

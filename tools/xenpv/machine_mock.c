@@ -91,6 +91,24 @@ static bool any_handle(const struct os_wait *waits, unsigned count)
     return false;
 }
 
+static uint64_t left(uint64_t deadline, uint64_t now)
+{
+    if (deadline == UINT64_MAX)
+        return UINT64_MAX;
+    return deadline > now ? deadline - now : 0;
+}
+
+/* The mock's clock stands still but here, so it goes on by as much as was really waited. */
+static void wait_really(struct mock_machine *self, const struct os_wait *waits, unsigned count,
+                        uint64_t ms)
+{
+    uint64_t before = os_now(), waited;
+
+    os_wait(waits, count, ms);
+    waited = os_now() - before;
+    xenpv_mock_advance(self->world.mock, sooner(waited, ms));
+}
+
 /*
  * Twice round without a move, so that each end has had its turn after the other's last one, and
  * there is nothing left but to wait: for a file or pipe in real time, else for a deadline at once.
@@ -105,12 +123,10 @@ static void mock_wait(struct machine *machine, const struct os_wait *waits, unsi
     self->quiet = !step_backends(self);
     if (!self->quiet || !was_quiet)
         return;
-    if (any_handle(waits, count)) {
-        os_wait(waits, count, UINT64_MAX);
-        return;
-    }
     deadline = next_deadline(self, deadline);
-    if (deadline == UINT64_MAX && machine->listens)
+    if (any_handle(waits, count))
+        wait_really(self, waits, count, left(deadline, now));
+    else if (deadline == UINT64_MAX && machine->listens)
         os_wait(NULL, 0, UINT64_MAX);
     else if (deadline == UINT64_MAX)
         exit(complain(STATUS_FAILED, "internal error: all ends of the mock wait for each other"));
