@@ -38,7 +38,7 @@
 struct net_tx {
     uint32_t index; /* where on the ring it was put */
     uint16_t head;  /* the first request of the packet */
-    uint16_t left;  /* of a head: requests of the packet without an answer */
+    uint16_t left;  /* of a head: requests of the packet without an answer; else 0 */
     bool used;
     int32_t status; /* of a head */
     void *user;     /* of a head */

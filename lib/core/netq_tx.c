@@ -392,8 +392,10 @@ void netq_tx_end_all(struct xenpv_netq *q, int status)
     for (uint32_t i = 0; i < q->tx_buffers; i++) {
         struct net_tx *slot = &q->tx.slot[i];
 
-        if (slot->used && slot->head == i)
+        /* Its own slot may have been answered, and another one of the packet not. */
+        if (slot->left)
             q->tx.done[q->tx.ended++] = (struct xenpv_completion){slot->user, status};
+        slot->left = 0;
         slot->used = false;
     }
     q->tx.free = 0;

@@ -101,6 +101,54 @@ static void test_seed_O7_O8_lost_connections(void **state)
     }
 }
 
+/* A packet some of whose slots were answered, whichever, still ends, and once: when the connection is
+ * lost, when the backend breaks the protocol, when it never answers the rest. */
+static void test_half_answered(void **state)
+{
+    (void)state;
+    for (uint32_t answered = 1; answered < 1u << 3; answered++) {
+        for (int how = 0; how < 3 && answered != 7; how++) {
+            struct xenpv_completion done[3] = {{0}};
+            int count = 0;
+
+            up(&(struct net_rig_options){.recover_ms = how == 0 ? 30000 : 0, .close_ms = 100},
+               peer_linux);
+            peer.idle = true;
+            assert_int_equal(net_rig_send(&rig, bytes, 9000, &rig), 0);
+            assert_true(peer_take(&peer, 0, &peer.last));
+            for (uint32_t i = 0; i < 3; i++) {
+                if (answered >> i & 1)
+                    peer_put_tx(&peer, 0, peer.last.request[i].id, 0);
+            }
+            peer_show(&peer, &peer.tx[0], 0);
+            assert_int_equal(xenpv_netq_poll(rig.q, done, 3), 0);
+            if (how == 0)
+                peer_restart(&peer);
+            else if (how == 1)
+                peer.tx[0].ring.out->prod += 200;
+            else
+                xenpv_net_close(rig.net, xenpv_mock_now(rig.mock));
+            for (int i = 0; i < 200 && count == 0; i++) {
+                count = xenpv_netq_poll(rig.q, done, 3);
+                net_rig_step(&rig);
+                xenpv_mock_advance(rig.mock, 10);
+            }
+            assert_int_equal(count, 1);
+            assert_ptr_equal(done[0].user, &rig);
+            assert_int_not_equal(done[0].status, 0);
+            assert_int_equal(xenpv_netq_pending(rig.q), 0);
+            net_rig_until(&rig, how == 0 ? XENPV_NET_CONNECTED : XENPV_NET_FAILED);
+            if (how == 0) {
+                peer.idle = false;
+                peer_exchange(&peer);
+                net_rig_close(&rig);
+            }
+            peer_down(&peer);
+            net_rig_down(&rig);
+        }
+    }
+}
+
 /* What a lost connection ended is told before anything new is taken, over any number of losses. */
 static void test_ended_before_new(void **state)
 {
@@ -307,6 +355,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_seed_O7_O8_lost_connections),
+        cmocka_unit_test(test_half_answered),
         cmocka_unit_test(test_ended_before_new),
         cmocka_unit_test(test_frames_over_a_loss),
         cmocka_unit_test(test_seed_O8_losses_close_together),
