@@ -302,8 +302,8 @@ struct xenpv_net_frame {
  * that there are. Gives the backend new buffers in place of those that were returned. Returns how
  * many, or XENPV_EPARKED: the queue is not, or no longer, in use.
  *
- * A frame of which the backend said that it failed, of more than XENPV_NET_FRAGMENTS fragments, or
- * without bytes, is dropped as a whole and counted (xenpv_netq_stats).
+ * A frame of which the backend said that it failed, of more than XENPV_NET_FRAGMENTS fragments or
+ * 65,535 bytes, or without bytes, is dropped as a whole and counted (xenpv_netq_stats).
  */
 int xenpv_netq_receive(struct xenpv_netq *q, struct xenpv_net_frame *out, uint32_t max);
 
@@ -345,7 +345,7 @@ uint32_t xenpv_netq_connections(const struct xenpv_netq *q);
 struct xenpv_netq_stats {
     uint64_t tx_errors, tx_dropped; /* packets that the backend answered so */
     uint64_t rx_errors;             /* frames of which the backend said that they failed */
-    uint64_t rx_dropped;            /* frames dropped here: too many fragments, no bytes */
+    uint64_t rx_dropped;            /* frames dropped here: too many fragments or bytes, or none */
 };
 void xenpv_netq_stats(const struct xenpv_netq *q, struct xenpv_netq_stats *stats);
 

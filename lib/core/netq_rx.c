@@ -110,17 +110,15 @@ static bool add(struct xenpv_netq *q, uint32_t number, uint32_t index,
     /* Linux netback leaves the headroom in each slot, and counts it as if it were data. */
     if (offset < q->rx.headroom)
         offset = q->rx.headroom;
-    if (frame->count == XENPV_NET_FRAGMENTS && end > offset)
+    if (end > offset &&
+        (frame->count == XENPV_NET_FRAGMENTS ||
+         !XENPV_CHECK(RX_LENGTH, frame->length + (end - offset) <= XENPV_NETIF_PACKET_MAX)))
         q->rx.failed = true;
     if (end <= offset || q->rx.failed) {
         give(q, number);
         return true;
     }
     frame->length += end - offset;
-    if (!XENPV_CHECK(RX_LENGTH, frame->length <= XENPV_NETIF_PACKET_MAX)) {
-        netq_violated(q, XENPV_CHECK_RX_LENGTH, index, frame->length);
-        return false;
-    }
     frame->fragment[frame->count++] =
         (struct xenpv_iov){net_buffer(q->rx.memory, number) + offset, end - offset};
     return true;
