@@ -320,9 +320,10 @@ enum xenpv_net_half { XENPV_NET_TX = 1, XENPV_NET_RX = 2 };
  * Before waiting on the handles: asks the backend for an event, of one half or both (enum
  * xenpv_net_half, as bits): of tx, when about half of what is outstanding has ended; of rx, with
  * the next frame. 1: call again at once, for something has arrived already, was not submitted, or
- * the queue is to be parked; 0: wait. A handle is signalled until the next arm. In poll mode, and
- * where the port has no handles, the answer is always 1; while the queue is held it is 0, and there
- * is no handle: wait for control.
+ * the queue is to be parked; 0: wait. A handle is signalled until the next arm; where both halves
+ * have the same, arming one answers 1 if it took an event that the other may have waited for. In
+ * poll mode, and where the port has no handles, the answer is always 1; while the queue is held it
+ * is 0, and there is no handle: wait for control.
  */
 int xenpv_netq_arm(struct xenpv_netq *q, uint32_t halves);
 

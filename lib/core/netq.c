@@ -63,12 +63,23 @@ xenpv_handle xenpv_netq_wait_handle(const struct xenpv_netq *q, enum xenpv_net_h
     return port->event->wait_handle(port->ctx, q->event_port[half == XENPV_NET_RX]);
 }
 
-static void take_event(const struct xenpv_netq *q, uint32_t half)
+static bool take_event(const struct xenpv_netq *q, uint32_t half)
 {
     const struct xenpv_port *port = q->port;
 
-    if (port->event->take(port->ctx, q->event_port[half]))
-        port->event->unmask(port->ctx, q->event_port[half]);
+    if (!port->event->take(port->ctx, q->event_port[half]))
+        return false;
+    port->event->unmask(port->ctx, q->event_port[half]);
+    return true;
+}
+
+/* An event that was taken for one half may have been that of the other, armed before. */
+static bool was_of_other(const struct xenpv_netq *q, uint32_t halves)
+{
+    const struct xenpv_ring *other = halves == XENPV_NET_TX ? &q->rx.ring : &q->tx.ring;
+
+    return !(q->features & XENPV_NET_SPLIT) && halves != (XENPV_NET_TX | XENPV_NET_RX) &&
+           xenpv_ring_available(other) != 0;
 }
 
 /* Packets end by the dozen: an event for each would cost more than it tells. */
@@ -97,7 +108,7 @@ static bool must_look(const struct xenpv_netq *q)
 
 int xenpv_netq_arm(struct xenpv_netq *q, uint32_t halves)
 {
-    bool again = false;
+    bool again = false, taken = false;
 
     if (q->tx.ended)
         return 1;
@@ -106,16 +117,16 @@ int xenpv_netq_arm(struct xenpv_netq *q, uint32_t halves)
     if (must_look(q))
         return 1;
     if (halves & XENPV_NET_TX)
-        take_event(q, 0);
+        taken = take_event(q, 0);
     if (halves & XENPV_NET_RX) {
-        take_event(q, 1);
+        taken |= take_event(q, 1);
         netq_rx_fill(q);
         netq_publish(q, &q->rx.ring, 1);
         again = xenpv_ring_arm(&q->rx.ring);
     }
     if (halves & XENPV_NET_TX)
         again |= arm_tx(&q->tx.ring);
-    return again;
+    return again || (taken && was_of_other(q, halves));
 }
 
 /* ---- what is told ---------------------------------------------------------------------------- */
