@@ -89,6 +89,16 @@ static bool arm_tx(struct xenpv_ring *ring)
     return xenpv_load_seq(&ring->in->prod) != ring->cons;
 }
 
+/* Who drains takes no frames: what lies there is nothing to be told of. */
+static bool arm_rx(struct xenpv_netq *q)
+{
+    if (xenpv_load(&q->gate.stop) != GATE_RUN)
+        return false;
+    netq_rx_fill(q);
+    netq_publish(q, &q->rx.ring, 1);
+    return xenpv_ring_arm(&q->rx.ring);
+}
+
 /* What no event will tell of; or the queue is to stop. */
 static bool must_look(const struct xenpv_netq *q)
 {
@@ -120,9 +130,7 @@ int xenpv_netq_arm(struct xenpv_netq *q, uint32_t halves)
         taken = take_event(q, 0);
     if (halves & XENPV_NET_RX) {
         taken |= take_event(q, 1);
-        netq_rx_fill(q);
-        netq_publish(q, &q->rx.ring, 1);
-        again = xenpv_ring_arm(&q->rx.ring);
+        again = arm_rx(q);
     }
     if (halves & XENPV_NET_TX)
         again |= arm_tx(&q->tx.ring);

@@ -132,6 +132,32 @@ static void test_EV_08_halves_apart(void **state)
     }
 }
 
+/* While a queue drains it takes no frames: those that arrive are no reason to look again. */
+static void test_arm_while_draining(void **state)
+{
+    struct xenpv_net_frame frame;
+    struct xenpv_completion done;
+
+    (void)state;
+    up(&(struct net_rig_options){0});
+    rig.front_port.caps |= XENPV_CAP_WAIT;
+    net_rig_connect(&rig);
+    peer.idle = true;
+    assert_int_equal(net_rig_send(&rig, bytes, 60, NULL), 0);
+    xenpv_net_close(rig.net, xenpv_mock_now(rig.mock));
+    net_rig_step(&rig);
+    assert_true(peer_deliver(&peer, 0, bytes, 60, &(struct peer_frame){0}));
+    assert_int_equal(xenpv_netq_receive(rig.q, &frame, 1), 0);
+    assert_int_equal(xenpv_netq_arm(rig.q, BOTH), 0);
+    assert_int_equal(xenpv_netq_arm(rig.q, XENPV_NET_RX), 0);
+    answer_one();
+    assert_int_equal(xenpv_netq_arm(rig.q, BOTH), 1);
+    assert_int_equal(xenpv_netq_poll(rig.q, &done, 1), 1);
+    assert_int_equal(xenpv_netq_arm(rig.q, BOTH), 1);
+    net_rig_until(&rig, XENPV_NET_CLOSED);
+    down();
+}
+
 static bool only_notify;
 
 static void before(void *ctx, const char *call)
@@ -496,6 +522,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_arm),
         cmocka_unit_test(test_EV_08_halves_apart),
+        cmocka_unit_test(test_arm_while_draining),
         cmocka_unit_test(test_poll_mode),
         cmocka_unit_test(test_seed_R2_lost_events),
         cmocka_unit_test(test_RL_12_every_call_fails),
