@@ -77,6 +77,7 @@ static int put_queue(struct xenpv_net *net, const struct xenpv_netq *q, uint32_t
 static int put_features(struct xenpv_net *net)
 {
     uint32_t receives = net_receives(net), features = net_features(net);
+    const struct net_wishes *wishes = &net->asked;
     const struct {
         const char *name;
         bool used;
@@ -89,14 +90,15 @@ static int put_features(struct xenpv_net *net)
         {"feature-ipv6-csum-offload", (receives & XENPV_NET_CSUM6) != 0, 1},
         {"feature-gso-tcpv4", (receives & XENPV_NET_GSO4) != 0, 1},
         {"feature-gso-tcpv6", (receives & XENPV_NET_GSO6) != 0, 1},
-        {"request-multicast-control", net->filter && (features & XENPV_NET_MULTICAST), 1},
-        {"xdp-headroom", net->headroom && (features & XENPV_NET_HEADROOM), net->headroom},
+        {"request-multicast-control", wishes->filter && (features & XENPV_NET_MULTICAST), 1},
+        {"xdp-headroom", wishes->headroom && (features & XENPV_NET_HEADROOM), wishes->headroom},
         {"multi-queue-num-queues", net->queues > 1, net->queues},
         {"ctrl-ring-ref", net->ctl.has_port, arena_ref(&net->ctl.arena, 0)},
         {"event-channel-ctrl", net->ctl.has_port, net->ctl.event_port},
     };
     int error = XENPV_OK;
 
+    net->told = *wishes;
     for (uint32_t i = 0; i < sizeof(table) / sizeof(table[0]) && error == XENPV_OK; i++) {
         if (table[i].used)
             error = xenpv_bus_put_number(&net->bus, table[i].name, table[i].number);
@@ -165,9 +167,9 @@ static int on_answer(void *owner)
     struct xenpv_net *net = owner;
 
     net_take_info(net, &net->info);
-    net->info.multicast = net->filter && (net->info.features & XENPV_NET_MULTICAST);
+    net->info.multicast = net->told.filter && (net->info.features & XENPV_NET_MULTICAST);
     if (!net->opened || net->bus.agreed)
-        net->info.headroom = net->info.features & XENPV_NET_HEADROOM ? net->headroom : 0;
+        net->info.headroom = net->info.features & XENPV_NET_HEADROOM ? net->told.headroom : 0;
     return XENPV_OK;
 }
 
@@ -177,10 +179,14 @@ static int on_update(void *owner)
     uint32_t features = net->info.features;
     int error = XENPV_OK;
 
-    if (features & XENPV_NET_DYNAMIC)
-        error = xenpv_bus_put_number(&net->bus, "request-multicast-control", net->filter);
-    if (error == XENPV_OK && (features & XENPV_NET_HEADROOM))
-        error = xenpv_bus_put_number(&net->bus, "xdp-headroom", net->headroom);
+    if (features & XENPV_NET_DYNAMIC) {
+        net->told.filter = net->asked.filter;
+        error = xenpv_bus_put_number(&net->bus, "request-multicast-control", net->told.filter);
+    }
+    if (error == XENPV_OK && (features & XENPV_NET_HEADROOM)) {
+        net->told.headroom = net->asked.headroom;
+        error = xenpv_bus_put_number(&net->bus, "xdp-headroom", net->told.headroom);
+    }
     return error;
 }
 
@@ -309,8 +315,7 @@ int xenpv_net_init(void *memory, const struct xenpv_net_config *config, struct x
     layout = lay_out(config);
     memset(net, 0, sizeof(*net));
     net->config = *config;
-    net->headroom = config->headroom;
-    net->filter = config->multicast;
+    net->asked = (struct net_wishes){config->headroom, config->multicast};
     net->queue = (struct xenpv_netq *)(void *)(base + layout.queues);
     netctl_init(net);
     for (uint32_t i = 0; i < config->queues; i++)
@@ -398,6 +403,18 @@ static void open_queues(struct xenpv_net *net)
     net->info.connections++;
 }
 
+/* What was asked for since the backend was told, as while it connected or agreed to something else:
+ * that goes through before. */
+static void tell_wishes(struct xenpv_net *net)
+{
+    uint32_t features = net->info.features;
+
+    if ((features & XENPV_NET_HEADROOM) && net->asked.headroom != net->told.headroom)
+        xenpv_bus_update(&net->bus, XENPV_UPDATE_AGREE);
+    else if ((features & XENPV_NET_DYNAMIC) && net->asked.filter != net->told.filter)
+        xenpv_bus_update(&net->bus, XENPV_UPDATE_KEYS);
+}
+
 enum xenpv_net_state xenpv_net_step(struct xenpv_net *net, uint64_t now)
 {
     enum xenpv_net_state state;
@@ -412,6 +429,8 @@ enum xenpv_net_state xenpv_net_step(struct xenpv_net *net, uint64_t now)
         open_queues(net);
         net->opened = true;
     }
+    if (state == XENPV_NET_CONNECTED)
+        tell_wishes(net);
     return state;
 }
 
@@ -471,14 +490,13 @@ void xenpv_net_info(const struct xenpv_net *net, struct xenpv_net_info *info)
 
 int xenpv_net_set_multicast(struct xenpv_net *net, bool filter)
 {
-    bool connected = xenpv_net_state(net) == XENPV_NET_CONNECTED;
-
-    net->filter = filter;
-    if (!connected)
+    net->asked.filter = filter;
+    if (xenpv_net_state(net) != XENPV_NET_CONNECTED)
         return XENPV_OK;
     if (!(net->info.features & XENPV_NET_DYNAMIC))
         return XENPV_ENOTSUP;
-    return xenpv_bus_update(&net->bus, XENPV_UPDATE_KEYS);
+    tell_wishes(net);
+    return XENPV_OK;
 }
 
 int xenpv_net_set_headroom(struct xenpv_net *net, uint32_t bytes)
@@ -487,15 +505,11 @@ int xenpv_net_set_headroom(struct xenpv_net *net, uint32_t bytes)
 
     if (bytes > NET_HEADROOM_MAX)
         return XENPV_EINVAL;
-    if (!connected) {
-        net->headroom = bytes;
-        return XENPV_OK;
-    }
-    if (!(net->info.features & XENPV_NET_HEADROOM))
+    if (connected && !(net->info.features & XENPV_NET_HEADROOM))
         return XENPV_ENOTSUP;
-    if (xenpv_bus_update(&net->bus, XENPV_UPDATE_AGREE) != XENPV_OK)
+    if (connected && xenpv_bus_update(&net->bus, XENPV_UPDATE_AGREE) != XENPV_OK)
         return XENPV_EBUSY;
-    net->headroom = bytes;
+    net->asked.headroom = bytes;
     return XENPV_OK;
 }
 

@@ -272,8 +272,10 @@ struct xenpv_net {
     struct xenpv_key_value answer[NET_ANSWER_COUNT], live[NET_LIVE_COUNT];
     uint32_t queues; /* of this connection, 0: not chosen yet */
     bool opened;     /* the queues were handed to their threads */
-    uint32_t headroom;
-    bool filter; /* multicast frames */
+    struct net_wishes {
+        uint32_t headroom;
+        bool filter; /* multicast frames */
+    } asked, told;   /* by the program; and of that to the backend of this connection */
     struct netctl ctl;
     struct xenpv_netq *queue; /* config.queues of them */
 };

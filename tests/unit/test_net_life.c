@@ -307,6 +307,58 @@ static void test_headroom_changes(void **state)
     down();
 }
 
+/* What is asked for at any time is told to the backend, now or when it can be, and only what it was
+ * told is told of it. */
+static void test_asked_at_any_time(void **state)
+{
+    (void)state;
+    /* Only for connections to come: this one does not filter, whatever else changes. */
+    up(&(struct net_rig_options){.without = XENPV_NET_DYNAMIC}, peer_linux);
+    assert_int_equal(xenpv_net_set_multicast(rig.net, true), XENPV_ENOTSUP);
+    net_rig_set(&rig, rig.backend_path, "carrier", "0");
+    net_rig_rest(&rig);
+    assert_false(info().carrier);
+    assert_false(info().multicast);
+    down();
+    /* While a headroom is being agreed upon: as soon as that is over. */
+    up(&(struct net_rig_options){0}, peer_linux);
+    peer.silent = true;
+    assert_int_equal(xenpv_net_set_headroom(rig.net, 64), 0);
+    net_rig_rest(&rig);
+    assert_int_equal(net_rig_get(&rig, NET_RIG_FRONTEND, "state"), 7);
+    assert_int_equal(xenpv_net_set_multicast(rig.net, true), 0);
+    net_rig_rest(&rig);
+    assert_false(info().multicast);
+    peer.silent = false;
+    net_rig_rest(&rig);
+    net_rig_rest(&rig);
+    assert_int_equal(net_rig_get(&rig, NET_RIG_FRONTEND, "state"), 4);
+    assert_int_equal(net_rig_get(&rig, NET_RIG_FRONTEND, "request-multicast-control"), 1);
+    assert_true(info().multicast);
+    assert_int_equal(info().headroom, 64);
+    down();
+    /* At each step of connecting. */
+    for (int at = 0; at < 12; at++) {
+        net_rig_up(&rig, &(struct net_rig_options){.headroom = 32});
+        peer_up(&peer, &rig, peer_linux);
+        assert_int_equal(xenpv_net_connect(rig.net, 0), 0);
+        for (int i = 0; i < at; i++)
+            net_rig_step(&rig);
+        assert_int_equal(xenpv_net_set_headroom(rig.net, 200), 0);
+        assert_int_equal(xenpv_net_set_multicast(rig.net, true), 0);
+        net_rig_until(&rig, XENPV_NET_CONNECTED);
+        net_rig_rest(&rig);
+        net_rig_rest(&rig);
+        assert_int_equal(peer.headroom, 200);
+        assert_int_equal(info().headroom, 200);
+        assert_int_equal(net_rig_get(&rig, NET_RIG_FRONTEND, "request-multicast-control"), 1);
+        assert_true(info().multicast);
+        assert_int_equal(net_rig_get(&rig, NET_RIG_FRONTEND, "state"), 4);
+        assert_int_equal(info().connections, 1);
+        down();
+    }
+}
+
 /* ---- events ---------------------------------------------------------------------------------- */
 
 /* Nobody is notified who did not ask for it. */
@@ -384,6 +436,7 @@ int main(void)
         cmocka_unit_test(test_keys_are_followed),
         cmocka_unit_test(test_multicast),
         cmocka_unit_test(test_headroom_changes),
+        cmocka_unit_test(test_asked_at_any_time),
         cmocka_unit_test(test_notifications),
         cmocka_unit_test(test_seed_O18_announcements),
     };
