@@ -391,7 +391,7 @@ static void fail_if_broken(struct xenpv_net *net, uint32_t queue)
 }
 
 /* A backend that returned may take fewer queues than before: the others end. */
-static void open_queues(struct xenpv_net *net)
+static void open_queues(struct xenpv_net *net, uint64_t now)
 {
     for (uint32_t i = 0; i < net->config.queues; i++) {
         if (i < net->info.queues)
@@ -399,7 +399,7 @@ static void open_queues(struct xenpv_net *net)
         else
             gate_close(&net->queue[i].gate, GATE_HALT, XENPV_EPEER);
     }
-    netctl_open(net);
+    netctl_open(net, now);
     net->info.connections++;
 }
 
@@ -426,7 +426,7 @@ enum xenpv_net_state xenpv_net_step(struct xenpv_net *net, uint64_t now)
     state = xenpv_net_state(net);
     /* Only queues whose user has been told of them have anybody to park them. */
     if (state == XENPV_NET_CONNECTED && !net->opened) {
-        open_queues(net);
+        open_queues(net, now);
         net->opened = true;
     }
     if (state == XENPV_NET_CONNECTED)

@@ -189,7 +189,9 @@ void netq_rx_fill(struct xenpv_netq *q);
 
 /* ---- the control ring ------------------------------------------------------------------------ */
 
-#define NETCTL_PAGES XENPV_NETCTL_REQUESTS /* of the arena, behind the ring: one for each message */
+/* Pages of the arena, behind the ring: one for each message, the last for the library's own. */
+#define NETCTL_PAGES (XENPV_NETCTL_REQUESTS + 1)
+#define NETCTL_OWN   XENPV_NETCTL_REQUESTS
 
 /* A message that was sent, or has been answered; its number is the message's id. */
 struct netctl_slot {
@@ -301,7 +303,8 @@ void netctl_init(struct xenpv_net *net);
 
 /* Shares the ring, and makes its channel; after an error netctl_release is called. */
 int netctl_share(struct xenpv_net *net);
-void netctl_open(struct xenpv_net *net);
+/* Opens it, and begins with the static grants. */
+void netctl_open(struct xenpv_net *net, uint64_t now);
 
 /* Takes answers, and ends what is late. */
 void netctl_step(struct xenpv_net *net, uint64_t now);
@@ -325,6 +328,8 @@ bool netctl_list(const struct xenpv_net *net, uint32_t queue, uint32_t first, ui
 
 /* Asks and tells the next thing there is to ask or tell. */
 void netctl_grant(struct xenpv_net *net, uint64_t now);
+/* Counts what an answer to anybody's message has added or removed. */
+void netctl_count(struct netctl *ctl, const struct netctl_slot *slot);
 /* The answer. */
 void netctl_granted(struct xenpv_net *net, const struct netctl_slot *slot);
 

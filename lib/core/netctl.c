@@ -36,13 +36,15 @@ int netctl_share(struct xenpv_net *net)
     return XENPV_OK;
 }
 
-void netctl_open(struct xenpv_net *net)
+void netctl_open(struct xenpv_net *net, uint64_t now)
 {
     bool granting = (net->config.without & XENPV_NET_STATIC_GRANTS) == 0;
 
     net->ctl.open = net->ctl.has_port;
     memset(&net->ctl.grants, 0, sizeof(net->ctl.grants));
     net->ctl.grants.queue = granting ? 0 : net->info.queues;
+    if (net->ctl.open)
+        netctl_grant(net, now);
 }
 
 void netctl_stop(struct xenpv_net *net, int reason)
@@ -161,9 +163,11 @@ static bool fill(struct xenpv_net *net, const struct xenpv_netctl_request *reque
     }
 }
 
-static struct netctl_slot *free_slot(struct netctl *ctl)
+static struct netctl_slot *free_slot(struct netctl *ctl, bool own)
 {
-    for (uint32_t i = 0; i < NETCTL_PAGES; i++) {
+    uint32_t end = own ? NETCTL_PAGES : XENPV_NETCTL_REQUESTS;
+
+    for (uint32_t i = own ? NETCTL_OWN : 0; i < end; i++) {
         if (!ctl->slot[i].asked && !ctl->slot[i].ended)
             return &ctl->slot[i];
     }
@@ -175,7 +179,7 @@ static int send(struct xenpv_net *net, const struct xenpv_netctl_request *reques
 {
     const struct xenpv_port *port = net->config.port;
     struct netctl *ctl = &net->ctl;
-    struct netctl_slot *slot = free_slot(ctl);
+    struct netctl_slot *slot = free_slot(ctl, own);
     struct xenpv_netif_ctrl_request raw;
 
     if (!slot)
@@ -247,6 +251,7 @@ static void end(struct xenpv_net *net, struct netctl_slot *slot, int status, uin
     slot->status = status;
     slot->data = data;
     slot->ended = !slot->own;
+    netctl_count(&net->ctl, slot);
     if (slot->own)
         netctl_granted(net, slot);
 }

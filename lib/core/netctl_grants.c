@@ -64,6 +64,18 @@ void netctl_grant(struct xenpv_net *net, uint64_t now)
     ctl->grants.under_way = netctl_send_own(net, &request, now);
 }
 
+void netctl_count(struct netctl *ctl, const struct netctl_slot *slot)
+{
+    uint32_t removed = slot->data < slot->count ? slot->data : slot->count;
+
+    if (slot->status != XENPV_OK)
+        return;
+    if (slot->type == XENPV_NETIF_CTRL_ADD_GREF_MAPPING)
+        ctl->grants.total += slot->count;
+    if (slot->type == XENPV_NETIF_CTRL_DEL_GREF_MAPPING)
+        ctl->grants.total -= removed < ctl->grants.total ? removed : ctl->grants.total;
+}
+
 void netctl_granted(struct xenpv_net *net, const struct netctl_slot *slot)
 {
     struct netctl *ctl = &net->ctl;
@@ -80,7 +92,6 @@ void netctl_granted(struct xenpv_net *net, const struct netctl_slot *slot)
         return;
     }
     ctl->grants.told += slot->count;
-    ctl->grants.total += slot->count;
     if (ctl->grants.told == ctl->grants.most)
         next_queue(ctl);
 }

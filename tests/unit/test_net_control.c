@@ -336,6 +336,62 @@ static void test_static_grants(void **state)
     down();
 }
 
+/* The first message goes with the connection: no event would call for a step that sends it. */
+static void test_static_grants_at_once(void **state)
+{
+    struct xenpv_net_info info;
+
+    (void)state;
+    memset(&seen, 0, sizeof(seen));
+    seen.most = 64;
+    net_rig_up(&rig, &(struct net_rig_options){.rx_buffers = 18, .tx_buffers = 18});
+    peer_up(&peer, &rig, peer_linux);
+    peer.judge = judge;
+    net_rig_connect(&rig);
+    assert_int_equal(peer.ctrl.ring.in->prod, 1);
+    net_rig_rest(&rig);
+    xenpv_net_info(rig.net, &info);
+    assert_int_equal(info.static_grants, 36);
+    down();
+}
+
+/* What the program registers and takes back is counted, too, as far as it can be. */
+static void test_static_grants_of_the_program(void **state)
+{
+    static const struct {
+        uint16_t type;
+        uint32_t count;
+        int status;
+        uint32_t data, left;
+    } table[] = {
+        {XENPV_NETIF_CTRL_DEL_GREF_MAPPING, 5, 0, 5, 31},
+        {XENPV_NETIF_CTRL_DEL_GREF_MAPPING, 5, 0, 3, 28},
+        {XENPV_NETIF_CTRL_DEL_GREF_MAPPING, 5, 2, 5, 28},
+        {XENPV_NETIF_CTRL_ADD_GREF_MAPPING, 4, 2, 0, 28},
+        {XENPV_NETIF_CTRL_ADD_GREF_MAPPING, 4, 0, 9, 32},
+        {XENPV_NETIF_CTRL_DEL_GREF_MAPPING, 5, 0, 0xffffffff, 27}, /* a lie */
+        {XENPV_NETIF_CTRL_DEL_GREF_MAPPING, 36, 0, 36, 0},
+    };
+    struct xenpv_netctl_reply reply;
+    struct xenpv_net_info info;
+
+    (void)state;
+    up(&(struct net_rig_options){.rx_buffers = 18, .tx_buffers = 18}, 64);
+    for (size_t i = 0; i < COUNT(table); i++) {
+        struct xenpv_netctl_request request = {.type = table[i].type, .count = table[i].count};
+
+        seen.status = table[i].status;
+        seen.data = table[i].data;
+        assert_int_equal(xenpv_netctl_send(rig.net, &request, now()), 0);
+        net_rig_rest(&rig);
+        assert_int_equal(xenpv_netctl_poll(rig.net, &reply, 1), 1);
+        xenpv_net_info(rig.net, &info);
+        assert_int_equal(info.static_grants, table[i].left);
+        assert_int_equal((info.features & XENPV_NET_STATIC_GRANTS) != 0, table[i].left != 0);
+    }
+    down();
+}
+
 /* Each new connection tells them anew. */
 static void test_static_grants_return(void **state)
 {
@@ -361,9 +417,14 @@ static void test_static_grants_return(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_message), cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_any_order),     cmocka_unit_test(test_FE_28_late_answers),
-        cmocka_unit_test(test_static_grants), cmocka_unit_test(test_static_grants_return),
+        cmocka_unit_test(test_every_message),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_any_order),
+        cmocka_unit_test(test_FE_28_late_answers),
+        cmocka_unit_test(test_static_grants),
+        cmocka_unit_test(test_static_grants_return),
+        cmocka_unit_test(test_static_grants_at_once),
+        cmocka_unit_test(test_static_grants_of_the_program),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

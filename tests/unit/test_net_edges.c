@@ -53,6 +53,7 @@ static void test_arm(void **state)
         rig.front_port.caps |= XENPV_CAP_WAIT;
         net_rig_connect(&rig);
         peer.idle = true;
+        peer.notified[0] = 0; /* of the control ring */
         assert_true(xenpv_netq_wait_handle(rig.q, XENPV_NET_RX) != XENPV_NO_HANDLE);
         assert_int_equal(xenpv_netq_arm(rig.q, BOTH), 0);
         assert_true(peer_deliver(&peer, 0, bytes, 60, &(struct peer_frame){0}));

@@ -279,7 +279,7 @@ static void test_GT_02_backend_keeps_mapping(void **state)
     net_rig_until(&rig, XENPV_NET_FAILED);
     assert_int_equal(xenpv_net_detail(rig.net)->error, XENPV_ETIMEDOUT);
     /* Rings and buffers of the queue, and the control ring with its pages. */
-    assert_int_equal(xenpv_net_abandoned(rig.net), 2 + 256 + 256 + 9);
+    assert_int_equal(xenpv_net_abandoned(rig.net), 2 + 256 + 256 + 10);
     peer_down(&peer);
     net_rig_down_with_abandoned(&rig);
 }
@@ -288,7 +288,7 @@ static void test_GT_02_backend_keeps_mapping(void **state)
 static void test_seed_O13_grants_run_out(void **state)
 {
     (void)state;
-    for (uint32_t grants = 8; grants < 8 + 2 + 36 + 9; grants += 5) {
+    for (uint32_t grants = 8; grants < 8 + 2 + 36 + 10; grants += 5) {
         net_rig_up(&rig, &(struct net_rig_options){
                              .tx_buffers = 18, .rx_buffers = 18, .limits = {.grants = grants}});
         peer_up(&peer, &rig, peer_linux);
@@ -309,7 +309,7 @@ static void test_seed_O13_grants_run_out(void **state)
     }
     net_rig_up(&rig, &(struct net_rig_options){.tx_buffers = 18,
                                                .rx_buffers = 18,
-                                               .limits = {.grants = 8 + 47, .ports = 4}});
+                                               .limits = {.grants = 8 + 48, .ports = 4}});
     peer_up(&peer, &rig, peer_linux);
     net_rig_connect(&rig);
     down();

@@ -231,9 +231,10 @@ static int make_front(const struct bench_plan *plan, const struct bench_cell *ce
     front->ops = &front_ops;
     front->queues = config.queues;
     front->kept = plan->device ? 0 : config.queues * (config.tx_buffers + config.rx_buffers);
-    /* Two rings of a page for each queue, and the control ring with a page for each message. */
+    /* Two rings of a page for each queue, and the control ring with a page for each message, one of
+     * them the device's own. */
     front->grants =
-        config.queues * (2 + config.tx_buffers + config.rx_buffers) + 1 + XENPV_NETCTL_REQUESTS;
+        config.queues * (2 + config.tx_buffers + config.rx_buffers) + 1 + XENPV_NETCTL_REQUESTS + 1;
     front->memory = os_alloc(xenpv_net_size(&config), 16);
     error = front->memory ? xenpv_net_init(front->memory, &config, &net) : XENPV_ENOMEM;
     front->device = error ? NULL : net;
