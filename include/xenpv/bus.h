@@ -176,6 +176,7 @@ struct xenpv_bus {
     uint64_t now, deadline, look_at, retry_at;
     uint64_t busy_until; /* the peer is given so long to unmap what a lost connection shared */
     uint64_t update_at;  /* when an update is written, or tried again */
+    uint64_t agree_at;   /* before that, a state 8 of the peer's may be that of the last update */
     uint64_t tell_at;    /* when what the peer has done is worth a line in the log again */
     uint32_t tries;
     uint32_t round;     /* of ->more */
@@ -227,13 +228,14 @@ void xenpv_bus_fail(struct xenpv_bus *bus, const struct xenpv_detail *detail);
 enum xenpv_bus_update {
     XENPV_UPDATE_NONE,
     XENPV_UPDATE_KEYS,  /* the peer watches them */
-    XENPV_UPDATE_AGREE, /* own state 7 tells it to read them, its state 8 that it has; then 4 */
+    XENPV_UPDATE_AGREE, /* own state 7 tells it to read them, its state 8 that it has; then 4. Where
+                           it stands at 8 since the last time, it is given half a second */
 };
 
 /*
  * A connected frontend: has ->update called, and its keys written, by one of the next steps. With
  * AGREE ->changed follows when the peer has agreed, and ->agreed says so, or when agree_ms have
- * passed. XENPV_EBUSY: not connected, or an agreement is under way.
+ * passed. XENPV_EBUSY: not connected, or an agreement, or the writing of keys, is under way.
  */
 int xenpv_bus_update(struct xenpv_bus *bus, enum xenpv_bus_update update);
 

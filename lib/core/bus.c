@@ -57,7 +57,8 @@ int xenpv_bus_start(struct xenpv_bus *bus, enum xenpv_bus_goal goal, uint64_t no
 int xenpv_bus_update(struct xenpv_bus *bus, enum xenpv_bus_update update)
 {
     if (bus->phase != XENPV_BUS_CONNECTED || bus->goal != XENPV_GOAL_CONNECT ||
-        bus->update == XENPV_UPDATE_AGREE || bus->own_state != XENPV_STATE_CONNECTED)
+        bus->update == XENPV_UPDATE_AGREE || bus->job == JOB_UPDATE ||
+        bus->own_state != XENPV_STATE_CONNECTED)
         return XENPV_EBUSY;
     bus->update = (uint8_t)update;
     bus->update_at = bus->look_at = bus->now;
@@ -220,6 +221,19 @@ static bool agreeing(const struct xenpv_bus *bus)
            bus->own_state == XENPV_STATE_RECONFIGURING;
 }
 
+/* A peer that has stood at 8 since the last agreement, as Linux backends do, cannot say it again:
+ * it is given the time to see that it was asked. */
+static bool has_agreed(struct xenpv_bus *bus)
+{
+    if (bus->peer_state != XENPV_STATE_RECONFIGURED)
+        bus->agree_at = 0;
+    else if (bus->now >= bus->agree_at)
+        return true;
+    else
+        bus->look_at = bus->agree_at;
+    return false;
+}
+
 bool bus_look_done(struct xenpv_bus *bus)
 {
     enum xenpv_bus_role role = bus->config.driver->role;
@@ -235,7 +249,7 @@ bool bus_look_done(struct xenpv_bus *bus)
     }
     if (role == XENPV_FRONTEND && !bus->online && bus->phase < XENPV_BUS_PUBLISHED)
         return offline(bus);
-    if (agreeing(bus) && bus->peer_state == XENPV_STATE_RECONFIGURED) {
+    if (agreeing(bus) && has_agreed(bus)) {
         bus->agreed = true;
         bus_write_state(bus, XENPV_STATE_CONNECTED);
         return true;

@@ -419,6 +419,7 @@ static void update_done(struct xenpv_bus *bus)
         if (bus->job != JOB_NONE)
             return;
         bus->deadline = bus_from_now(bus, bus->config.agree_ms);
+        bus->agree_at = bus->peer_state == XENPV_STATE_RECONFIGURED ? bus->now + BUS_AGREE_MS : 0;
     }
     bus->update = XENPV_UPDATE_NONE;
 }

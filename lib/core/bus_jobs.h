@@ -39,6 +39,9 @@ enum { LOOK_PEER, LOOK_ONLINE, LOOK_OWN, LOOK_NAMED, LOOK_NAMED_ID };
 /* How soon to ask a queue again whether it has stopped, or the port whether the peer let go. */
 #define BUS_RETRY_MS 1u
 
+/* What a peer that stood at 8 already is given to see a state 7. */
+#define BUS_AGREE_MS 500u
+
 /* The time that is `ms` from now, where 0 means never. */
 static inline uint64_t bus_from_now(const struct xenpv_bus *bus, uint32_t ms)
 {

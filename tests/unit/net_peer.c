@@ -391,9 +391,10 @@ static void step(struct net_rig *rig, void *ctx)
     else if (peer->state == 2 && front == 4) {
         attach(peer);
         tell(peer, NULL, 4);
-    } else if (peer->state == 4 && front == 7 && !peer->silent) {
+    } else if ((peer->state == 4 || peer->state == 8) && front == 7 && !peer->silent) {
         peer->headroom = (uint32_t)net_rig_get(rig, NET_RIG_FRONTEND, "xdp-headroom");
-        tell(peer, NULL, 8);
+        if (peer->state == 4) /* as Linux does: it stays at 8, and does not write it again */
+            tell(peer, NULL, 8);
     } else if ((peer->state == 4 || peer->state == 8) && front == 5)
         tell(peer, NULL, 5);
     else if (peer->state != 6 && front == 6) {

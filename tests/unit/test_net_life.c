@@ -359,6 +359,71 @@ static void test_asked_at_any_time(void **state)
     }
 }
 
+/* A backend that stays at 8 is given the time to see each change. */
+static void test_headroom_changes_again(void **state)
+{
+    (void)state;
+    up(&(struct net_rig_options){0}, peer_linux);
+    for (uint32_t bytes_before = 1; bytes_before < 2000; bytes_before *= 3) {
+        assert_int_equal(xenpv_net_set_headroom(rig.net, bytes_before), 0);
+        for (int i = 0; i < 2000 && info().headroom != bytes_before; i++) {
+            net_rig_step(&rig);
+            xenpv_mock_advance(rig.mock, 1);
+        }
+        assert_int_equal(info().headroom, bytes_before);
+        assert_int_equal(peer.headroom, bytes_before);
+        net_rig_rest(&rig);
+        assert_int_equal(net_rig_get(&rig, NET_RIG_FRONTEND, "state"), 4);
+        assert_int_equal(net_rig_get(&rig, rig.backend_path, "state"), 8);
+        peer_exchange(&peer);
+    }
+    down();
+}
+
+static void pass(uint32_t ms)
+{
+    for (uint32_t i = 0; i < ms; i++) {
+        net_rig_step(&rig);
+        xenpv_mock_advance(rig.mock, 1);
+    }
+}
+
+/* The same while the store has not answered the write of the one before. */
+static void test_asked_while_written(void **state)
+{
+    (void)state;
+    for (uint32_t gap = 0; gap < 10; gap++) {
+        for (int before = 0; before < 2; before++) {
+            int error;
+
+            up(&(struct net_rig_options){0}, peer_linux);
+            pass(5);
+            assert_int_equal(xenpv_mock_set_store_delay(rig.mock, 1, 3), 0);
+            if (before)
+                assert_int_equal(xenpv_net_set_multicast(rig.net, true), 0);
+            else
+                assert_int_equal(xenpv_net_set_headroom(rig.net, 64), 0);
+            pass(gap);
+            assert_int_equal(xenpv_net_set_multicast(rig.net, !before), 0);
+            for (int i = 0; (error = xenpv_net_set_headroom(rig.net, 128)) == XENPV_EBUSY; i++) {
+                assert_true(i < 2000);
+                pass(1);
+            }
+            assert_int_equal(error, 0);
+            pass(1100);
+            assert_int_equal(net_rig_get(&rig, NET_RIG_FRONTEND, "xdp-headroom"), 128);
+            assert_int_equal(peer.headroom, 128);
+            assert_int_equal(info().headroom, 128);
+            assert_int_equal(net_rig_get(&rig, NET_RIG_FRONTEND, "request-multicast-control"),
+                             !before);
+            assert_int_equal(info().multicast, !before);
+            assert_int_equal(net_rig_get(&rig, NET_RIG_FRONTEND, "state"), 4);
+            assert_int_equal(xenpv_mock_set_store_delay(rig.mock, 1, 0), 0);
+            down();
+        }
+    }
+}
+
 /* ---- events ---------------------------------------------------------------------------------- */
 
 /* Nobody is notified who did not ask for it. */
@@ -437,6 +502,8 @@ int main(void)
         cmocka_unit_test(test_multicast),
         cmocka_unit_test(test_headroom_changes),
         cmocka_unit_test(test_asked_at_any_time),
+        cmocka_unit_test(test_headroom_changes_again),
+        cmocka_unit_test(test_asked_while_written),
         cmocka_unit_test(test_notifications),
         cmocka_unit_test(test_seed_O18_announcements),
     };
