@@ -202,8 +202,8 @@ int xenpv_net_set_multicast(struct xenpv_net *net, bool filter);
 /*
  * Asks the backend for another headroom, 0..32767 bytes, from now on; also for connections to come.
  * It is in info.headroom once the backend has agreed (own state 7, its state 8).
- * XENPV_EINVAL; XENPV_ENOTSUP: connected, and not XENPV_NET_HEADROOM; XENPV_EBUSY: the last change
- * is under way.
+ * XENPV_EINVAL; XENPV_ENOTSUP: connected, and not XENPV_NET_HEADROOM; XENPV_EBUSY: the last change,
+ * or that of the filter, is under way.
  */
 int xenpv_net_set_headroom(struct xenpv_net *net, uint32_t bytes);
 
