@@ -178,7 +178,8 @@ static bool take_extra(struct xenpv_netq *q, uint32_t index, const struct xenpv_
     }
     if (extra->type == XENPV_NETIF_EXTRA_GSO)
         return take_gso(q, index, extra->u.gso.size, extra->u.gso.type);
-    if (extra->type == XENPV_NETIF_EXTRA_HASH) {
+    /* A kind that there is not is as good as none: the number may become an index. */
+    if (extra->type == XENPV_NETIF_EXTRA_HASH && extra->u.hash.type <= XENPV_NETIF_HASH_IPV6_TCP) {
         offload->hashed = true;
         offload->hash_type = extra->u.hash.type;
         offload->hash_algorithm = extra->u.hash.algorithm;

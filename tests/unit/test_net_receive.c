@@ -120,6 +120,7 @@ static const struct {
       .hash_type = 1,
       .hash_algorithm = 1,
       .hash = 0xdeadbeef}},
+    {"a kind of hash that there is not", 0, 0x0800, 1, {{.type = 4, .u.hash = {4, 1, 5}}}, {0}},
     {"multicast extras mean nothing here",
      0,
      0x0800,
