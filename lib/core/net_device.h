@@ -94,6 +94,7 @@ struct xenpv_netq {
         bool failed;                 /* the frame that is being read is to be dropped */
         bool failure;                /* the backend said so */
         bool more;                   /* its data goes on after the extra infos */
+        bool told;                   /* an extra info says of which protocol it is */
         uint16_t headroom;           /* that its extra infos tell */
         uint16_t on_ring[NET_SLOTS]; /* the page in each slot */
         uint16_t *pages;

@@ -86,7 +86,7 @@ static void begin(struct xenpv_netq *q, uint32_t flags)
     frame->length = 0;
     frame->count = 0;
     frame->offload = (struct xenpv_net_offload){.checksum = checksum_of(flags)};
-    q->rx.failed = q->rx.failure = false;
+    q->rx.failed = q->rx.failure = q->rx.told = false;
     q->rx.headroom = 0;
 }
 
@@ -162,6 +162,7 @@ static bool take_gso(struct xenpv_netq *q, uint32_t index, uint32_t mss, uint32_
     }
     offload->mss = (uint16_t)mss;
     offload->ipv6 = type == XENPV_NETIF_GSO_TCPV6;
+    q->rx.told = true;
     /* Some backends forget to say so; a large packet's is never there. */
     offload->checksum = XENPV_NET_CSUM_BLANK;
     return true;
@@ -218,7 +219,7 @@ static bool finish(struct xenpv_netq *q, struct xenpv_net_frame *out)
         q->stats.rx_dropped += !q->rx.failure;
         return false;
     }
-    if (frame->offload.checksum == XENPV_NET_CSUM_BLANK && !frame->offload.ipv6)
+    if (frame->offload.checksum == XENPV_NET_CSUM_BLANK && !q->rx.told)
         frame->offload.ipv6 = of_ipv6(&frame->fragment[0]);
     out->length = frame->length;
     out->count = frame->count;

@@ -103,6 +103,12 @@ static const struct {
      1,
      {{.type = 1, .u.gso = {1448, 1, 0}}},
      {.checksum = XENPV_NET_CSUM_BLANK, .mss = 1448}},
+    {"large, IPv4 as its extra info says, whatever its bytes do",
+     3,
+     0x86dd,
+     1,
+     {{.type = 1, .u.gso = {1448, 1, 0}}},
+     {.checksum = XENPV_NET_CSUM_BLANK, .mss = 1448}},
     {"large, IPv6, and nobody said that the checksum is blank",
      0,
      0x86dd,
@@ -241,6 +247,14 @@ static void test_headroom(void **state)
         assert_true(peer_deliver(&peer, 0, bytes, length, &how));
         expect(length, &frame);
         assert_int_equal(frame.headroom, 256);
+        /* Data behind the headroom stays where it is; and the next frame has none. */
+        how.offset = 300;
+        assert_true(peer_deliver(&peer, 0, bytes, length, &how));
+        expect(length, &frame);
+        assert_int_equal(frame.headroom, 256);
+        assert_true(peer_deliver(&peer, 0, bytes, length, &(struct peer_frame){.chunk = 4000}));
+        expect(length, &frame);
+        assert_int_equal(frame.headroom, 0);
     }
     down();
 }
@@ -306,6 +320,49 @@ static void test_FE_20_empty_slots(void **state)
     xenpv_netq_return(rig.q, &frame);
     xenpv_netq_stats(rig.q, &stats);
     assert_int_equal(stats.rx_dropped, 1);
+    down();
+}
+
+/* A first slot of nothing but headroom is no fragment, and its page comes back. */
+static void test_headroom_alone(void **state)
+{
+    const struct xenpv_netif_extra extra = {.type = 5, .u.xdp.headroom = 200};
+    struct xenpv_net_frame frame;
+
+    (void)state;
+    up(&(struct net_rig_options){.rx_buffers = 18, .headroom = 200}, peer_linux);
+    for (int i = 0; i < 100; i++) {
+        put_slot(200, XENPV_NETRXF_EXTRA_INFO | XENPV_NETRXF_MORE_DATA);
+        peer_buffer(&peer, 0);
+        peer_put_rx_extra(&peer, 0, &extra);
+        put_slot(260, 0);
+        peer_show(&peer, &peer.rx[0], 1);
+        assert_int_equal(xenpv_netq_receive(rig.q, &frame, 1), 1);
+        assert_int_equal(frame.count, 1);
+        assert_int_equal(frame.length, 60);
+        xenpv_netq_return(rig.q, &frame);
+        assert_int_equal(xenpv_netq_receive(rig.q, &frame, 1), 0);
+    }
+    down();
+}
+
+/* Who only polls gives few buffers back, too, once nothing else is to be done. */
+static void test_few_buffers(void **state)
+{
+    struct xenpv_net_frame frame;
+
+    (void)state;
+    up(&(struct net_rig_options){.poll = true}, peer_linux);
+    for (uint32_t count = 1; count < 30; count++) {
+        for (uint32_t i = 0; i < count; i++)
+            assert_true(peer_deliver(&peer, 0, bytes, 60, &(struct peer_frame){0}));
+        for (uint32_t i = 0; i < count; i++) {
+            assert_int_equal(xenpv_netq_receive(rig.q, &frame, 1), 1);
+            xenpv_netq_return(rig.q, &frame);
+        }
+        assert_int_equal(xenpv_netq_receive(rig.q, &frame, 1), 0);
+        assert_int_equal(xenpv_ring_available(&peer.rx[0].ring), 256);
+    }
     down();
 }
 
@@ -405,6 +462,8 @@ int main(void)
         cmocka_unit_test(test_headroom),
         cmocka_unit_test(test_FE_12_dropped_whole),
         cmocka_unit_test(test_FE_20_empty_slots),
+        cmocka_unit_test(test_headroom_alone),
+        cmocka_unit_test(test_few_buffers),
         cmocka_unit_test(test_frame_in_parts),
         cmocka_unit_test(test_frames_are_kept),
         cmocka_unit_test(test_GT_08_returned_pages),

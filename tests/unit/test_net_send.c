@@ -346,6 +346,50 @@ static void test_full(void **state)
     }
 }
 
+/* An extra info takes a slot of the ring besides its packet's: the last one is not enough. */
+static void test_last_slot(void **state)
+{
+    const uint8_t group[6] = {1, 0, 0x5e, 0, 0, 1};
+    struct xenpv_iov iov = {bytes, 1000};
+    struct xenpv_net_packet large = {&iov, 1, {.mss = 500}}, plain = {&iov, 1, {0}};
+    struct xenpv_completion done[256];
+
+    (void)state;
+    up(&(struct net_rig_options){0}, peer_linux);
+    peer.idle = true;
+    for (uint32_t i = 0; i < 127; i++)
+        assert_int_equal(xenpv_netq_send(rig.q, &large, NULL), 0);
+    assert_int_equal(xenpv_netq_send(rig.q, &plain, NULL), 0);
+    assert_int_equal(xenpv_netq_send(rig.q, &large, NULL), XENPV_EFULL);
+    assert_int_equal(xenpv_netq_multicast(rig.q, group, true, NULL), XENPV_EFULL);
+    assert_int_equal(xenpv_netq_send(rig.q, &plain, NULL), 0);
+    assert_int_equal(xenpv_netq_send(rig.q, &plain, NULL), XENPV_EFULL);
+    xenpv_netq_submit(rig.q);
+    while (peer_take(&peer, 0, &packet))
+        peer_answer(&peer, 0, &packet, 0);
+    assert_int_equal(xenpv_netq_poll(rig.q, done, 256), 129);
+    down();
+}
+
+/* Without scatter-gather a packet has one slot, wherever its bytes lie. */
+static void test_one_slot(void **state)
+{
+    (void)state;
+    up(&(struct net_rig_options){.shared_pages = 3}, peer_oldest);
+    peer.idle = true;
+    for (uint32_t at = 0; at < 8192; at += 256) {
+        uint8_t *memory = xenpv_netq_shared(rig.q);
+        uint32_t length = at ? 1 + at / 2 : 60;
+
+        memcpy(memory + at, bytes, length);
+        assert_int_equal(net_rig_send(&rig, memory + at, length, memory), 0);
+        take_one(bytes, length, memory);
+        assert_int_equal(packet.slots, 1);
+    }
+    assert_int_equal(net_rig_send(&rig, bytes, 4097, NULL), XENPV_E2BIG);
+    down();
+}
+
 /* An untrusted backend finds nothing in a page but the frame (GT-09). */
 static void test_GT_09_nothing_else_is_shown(void **state)
 {
@@ -389,6 +433,8 @@ int main(void)
         cmocka_unit_test(test_seed_C1_refusals),
         cmocka_unit_test(test_answers_in_any_order),
         cmocka_unit_test(test_full),
+        cmocka_unit_test(test_last_slot),
+        cmocka_unit_test(test_one_slot),
         cmocka_unit_test(test_GT_09_nothing_else_is_shown),
     };
 
