@@ -255,6 +255,8 @@ static void test_FE_28_late_answers(void **state)
     assert_int_equal(xenpv_netctl_poll(rig.net, replies, 9), XENPV_NETCTL_REQUESTS);
     for (uint32_t i = 0; i < XENPV_NETCTL_REQUESTS; i++)
         assert_int_equal(replies[i].status, XENPV_ETIMEDOUT);
+    /* What is late is waited for no more. */
+    assert_true(xenpv_net_deadline(rig.net) > now() + 1000);
     assert_int_equal(xenpv_netctl_send(rig.net, &request, now()), XENPV_EFULL);
     answer(&seen.request[3], 1);
     net_rig_rest(&rig);

@@ -425,7 +425,9 @@ static const struct {
     uint32_t id, type; /* OWN: as it should be */
     uint32_t times, jump, check;
 } messages[] = {
-    {"FE-28 id beyond", 8, OWN, 1, 0, XENPV_CHECK_CTRL_ID},
+    {"FE-28 id beyond", 9, OWN, 1, 0, XENPV_CHECK_CTRL_ID},
+    {"FE-28 id far beyond", 0xfff9, OWN, 1, 0, XENPV_CHECK_CTRL_ID},
+    {"FE-28 id of the device's own place", 8, OWN, 1, 0, XENPV_CHECK_CTRL_ID},
     {"FE-28 id of none", 5, OWN, 1, 0, XENPV_CHECK_CTRL_ID},
     {"FE-28 twice", OWN, OWN, 2, 0, XENPV_CHECK_RSP_PROD},
     {"FE-28 another type", OWN, 2, 1, 0, XENPV_CHECK_CTRL_TYPE},
