@@ -167,6 +167,40 @@ static void test_arm_while_held(void **state)
     down();
 }
 
+/* EV-05, EV-07: events with nothing to them wake, and do nothing: open, draining, broken. */
+static void test_EV_05_EV_07_storms(void **state)
+{
+    const struct xenpv_event_ops *event;
+    struct xenpv_net_frame frame;
+    struct xenpv_completion done;
+
+    (void)state;
+    for (int shared = 0; shared < 2; shared++) {
+        up(&(struct net_rig_options){.without = shared ? XENPV_NET_SPLIT : 0});
+        event = rig.back_port.event;
+        assert_int_equal(net_rig_send(&rig, bytes, 60, NULL), 0);
+        xenpv_netq_arm(rig.q, BOTH);
+        for (int i = 0; i < 3000; i++) {
+            event->notify(rig.back_port.ctx, peer.tx[0].port);
+            event->notify(rig.back_port.ctx, peer.rx[0].port);
+            if (i == 1000)
+                xenpv_net_close(rig.net, xenpv_mock_now(rig.mock));
+            if (i == 2000) {
+                peer.tx[0].ring.out->prod += 1000;
+                assert_int_equal(xenpv_netq_poll(rig.q, &done, 1), 1);
+                assert_int_equal(done.status, XENPV_EBROKEN);
+            }
+            xenpv_net_step(rig.net, xenpv_mock_now(rig.mock));
+            assert_int_equal(xenpv_netq_arm(rig.q, BOTH), i >= 2000);
+            assert_int_equal(xenpv_netq_poll(rig.q, &done, 1), i >= 2000 ? XENPV_EPARKED : 0);
+            assert_int_equal(xenpv_netq_receive(rig.q, &frame, 1), i >= 2000 ? XENPV_EPARKED : 0);
+        }
+        net_rig_until(&rig, XENPV_NET_FAILED);
+        peer_down(&peer);
+        net_rig_down(&rig);
+    }
+}
+
 static void taken(void)
 {
     fail_msg("an event is taken after a suspend");
@@ -246,7 +280,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_last_look),         cmocka_unit_test(test_arm_gives_buffers),
         cmocka_unit_test(test_arm_while_held),    cmocka_unit_test(test_suspended),
-        cmocka_unit_test(test_control_last_look),
+        cmocka_unit_test(test_control_last_look), cmocka_unit_test(test_EV_05_EV_07_storms),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
