@@ -245,13 +245,19 @@ static void give_backlog(struct xenpv_netback *back, struct netback_queue *q)
     }
 }
 
-static bool count_requests(struct xenpv_netback *back, struct netback_queue *q)
+/* False: one of the frontend's indexes lies. */
+static bool count_requests(struct xenpv_netback *back)
 {
-    q->rx_free = xenpv_ring_available(&q->rx.ring);
-    if (XENPV_CHECK(REQ_PROD, q->rx_free <= xenpv_ring_room(&q->rx.ring)))
-        return true;
-    netback_overrun(back, (uint32_t)(q - back->queue), &q->rx.ring, q->rx_free);
-    return false;
+    for (uint32_t i = 0; i < back->queues; i++) {
+        struct netback_queue *q = &back->queue[i];
+
+        q->rx_free = xenpv_ring_available(&q->rx.ring);
+        if (!XENPV_CHECK(REQ_PROD, q->rx_free <= xenpv_ring_room(&q->rx.ring))) {
+            netback_overrun(back, i, &q->rx.ring, q->rx_free);
+            return false;
+        }
+    }
+    return true;
 }
 
 /* ---- frames of the link ---------------------------------------------------------------------- */
@@ -331,12 +337,12 @@ void netback_serve_rx(struct xenpv_netback *back)
     struct netback_prepared prepared;
     uint32_t left = PULL;
 
+    /* All are judged before any is given something: what is begun here is ended here. */
+    if (!count_requests(back))
+        return;
     back->moves.used = 0;
-    for (uint32_t i = 0; i < back->queues; i++) {
-        if (!count_requests(back, &back->queue[i]))
-            return;
+    for (uint32_t i = 0; i < back->queues; i++)
         give_backlog(back, &back->queue[i]);
-    }
     back->link_more = back->link->receive && any_free(back);
     while (back->link_more && left-- && any_free(back)) {
         back->link_more = pull(back, &prepared);

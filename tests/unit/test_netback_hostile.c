@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* Frontends that want more than to be refused: what one leaves behind, and how much work it makes.
+ */
+#include "netback_rig.h"
+
+static struct nb_rig rig;
+static uint8_t bytes[XENPV_LINK_FRAME_MAX];
+
+/* ---- what is left of a connection ------------------------------------------------------------ */
+
+/* One queue is given what has waited for it when the producer index of another is found to lie:
+ * nothing of that is left to be done in the next connection, which has other rings. */
+static void test_BE01_nothing_is_left(void **state)
+{
+    (void)state;
+    for (uint32_t queues = 1; queues < 3; queues++) {
+        nb_up(&rig);
+        nb_start(&rig);
+        nb_connect(&rig, &(struct nb_front){.queues = 3});
+        nb_fill(bytes, 5000, 1);
+        bytes[0] = 2;
+        nb_wire_send(&rig, &(struct xenpv_link_frame){.data = bytes, .bytes = 5000});
+        nb_steps(&rig, 2);
+        nb_rx_post(&rig, 0, 0, 20);
+        xenpv_store(&rig.queue[2].rx.out->prod, rig.queue[2].rx.prod + 257);
+        nb_steps(&rig, 2);
+        assert_int_equal(xenpv_netback_detail(rig.back)->check, XENPV_CHECK_REQ_PROD);
+        nb_until(&rig, 5);
+        nb_set(&rig, NB_FRONT, "state", "6");
+        nb_until(&rig, 6);
+        nb_end(&rig);
+        nb_connect(&rig, &(struct nb_front){.queues = queues});
+        nb_rx_post(&rig, 0, 0, 20);
+        nb_steps(&rig, 3);
+        assert_int_equal(xenpv_ring_available(&rig.queue[0].rx), 0);
+        assert_int_equal(nb_stats(&rig).copied, 0);
+        nb_down(&rig);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_BE01_nothing_is_left),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
