@@ -139,16 +139,23 @@ void xenpv_netback_close(struct xenpv_netback *back, uint64_t now)
     xenpv_bus_start(&back->bus, XENPV_GOAL_CLOSE, now);
 }
 
-/* Nothing is there: asks for an event, unless the last one that was asked for is still to come. */
-static bool rest(struct xenpv_netback *back, struct netback_end *end, uint32_t port)
+/* Takes the event that has come on a port, if one has. */
+static bool heard(struct xenpv_netback *back, uint32_t port)
 {
     const struct xenpv_event_ops *event = back->port->event;
 
+    if (!event->take(back->port->ctx, port))
+        return false;
+    event->unmask(back->port->ctx, port);
+    return true;
+}
+
+/* Nothing is there: asks for an event, unless the last one that was asked for is still to come. */
+static bool rest(struct xenpv_netback *back, struct netback_end *end, uint32_t port)
+{
     if (back->config.poll)
         return true;
-    if (event->take(back->port->ctx, port))
-        event->unmask(back->port->ctx, port);
-    else if (end->armed)
+    if (!heard(back, port) && end->armed)
         return false;
     end->armed = true;
     return xenpv_ring_arm(&end->ring);
@@ -161,31 +168,28 @@ static bool rest(struct xenpv_netback *back, struct netback_end *end, uint32_t p
  */
 static bool await_requests(struct xenpv_netback *back, struct netback_queue *q)
 {
-    const struct xenpv_event_ops *event = back->port->event;
     struct xenpv_ring *ring = &q->rx.ring;
 
     if (back->config.poll)
         return true;
-    if (q->split && event->take(back->port->ctx, q->rx.port))
-        event->unmask(back->port->ctx, q->rx.port);
+    if (q->split)
+        heard(back, q->rx.port);
     if (q->asked_for == 0)
         return false;
     xenpv_store_seq(&ring->in->event, ring->cons + q->asked_for);
     return xenpv_load_seq(&ring->in->prod) - ring->cons - q->asked_for < ring->count;
 }
 
-static bool overdrawn(const struct xenpv_netback *back)
-{
-    return back->rate.bytes && back->rate.left <= 0;
-}
-
-static bool serve_queue_tx(struct xenpv_netback *back, struct netback_queue *q)
+static void serve_queue_tx(struct xenpv_netback *back, struct netback_queue *q)
 {
     netback_serve_tx(back, q);
-    /* What the rate holds back is no reason to look again at once. */
-    if (!q->more && !overdrawn(back))
+    if (q->more)
+        return;
+    if (!netback_overdrawn(back))
         q->more = rest(back, &q->tx, q->tx.port);
-    return q->more;
+    /* What the rate holds back is no reason to look again at once, and no event is. */
+    else if (heard(back, q->tx.port))
+        q->tx.armed = false;
 }
 
 static bool serve(struct xenpv_netback *back)
@@ -193,15 +197,18 @@ static bool serve(struct xenpv_netback *back)
     bool more = false;
 
     for (uint32_t i = 0; i < back->queues && back->bus.detail.error == XENPV_OK; i++)
-        more |= serve_queue_tx(back, &back->queue[i]);
+        serve_queue_tx(back, &back->queue[i]);
     if (back->queues && back->bus.detail.error == XENPV_OK &&
         back->steps++ % (back->config.defer + 1) == 0)
         netback_serve_rx(back);
-    for (uint32_t i = 0; i < back->queues && back->bus.detail.error == XENPV_OK; i++)
-        more |= await_requests(back, &back->queue[i]);
+    for (uint32_t i = 0; i < back->queues && back->bus.detail.error == XENPV_OK; i++) {
+        back->queue[i].more |= await_requests(back, &back->queue[i]);
+        more |= back->queue[i].more;
+    }
     if (back->has_control && back->bus.detail.error == XENPV_OK) {
         netback_serve_control(back);
-        more |= rest(back, &back->control, back->control.port);
+        back->control_more = rest(back, &back->control, back->control.port);
+        more |= back->control_more;
     }
     return more || back->link_more;
 }
@@ -244,9 +251,11 @@ uint64_t xenpv_netback_deadline(const struct xenpv_netback *back)
 
     for (uint32_t i = 0; i < back->queues; i++)
         when = sooner(when, queue_deadline(back, &back->queue[i]));
-    if (back->queues && overdrawn(back))
+    if (back->queues && netback_overdrawn(back))
         when = sooner(when, back->rate.until);
-    return back->queues && back->link_more ? 0 : when;
+    if ((back->queues && back->link_more) || (back->has_control && back->control_more))
+        return 0;
+    return when;
 }
 
 /* ---- what its parts have in common ----------------------------------------------------------- */

@@ -157,7 +157,7 @@ struct xenpv_netback {
     uint32_t queues;     /* that are attached: rings mapped and event channels bound ... */
     uint32_t generation; /* ... in this one of the port's */
     uint32_t next_queue; /* for frames that say nothing of a flow */
-    bool has_control;
+    bool has_control, control_more; /* there is one; it must be looked at again */
     struct netback_end control;
 
     struct netback_hash hash;
@@ -177,6 +177,12 @@ struct xenpv_netback {
 static inline bool netback_offers(const struct xenpv_netback *back, uint32_t feature)
 {
     return (back->offers & feature) == feature;
+}
+
+/* Its rate lets nothing more through for the time being. */
+static inline bool netback_overdrawn(const struct xenpv_netback *back)
+{
+    return back->rate.bytes && back->rate.left <= 0;
 }
 
 /* _connect.c */

@@ -323,18 +323,15 @@ static void cut_short(struct xenpv_netback *back, const struct netback_queue *q)
     xenpv_bus_fail(&back->bus, &detail);
 }
 
-/* What a window of time lets through; one packet may overdraw it. */
-static bool within_rate(struct xenpv_netback *back)
+/* A window of time lets so much through; one packet may overdraw it. */
+static void look_at_rate(struct xenpv_netback *back)
 {
     struct netback_rate *rate = &back->rate;
 
-    if (!rate->bytes)
-        return true;
-    if (back->now >= rate->until) {
-        rate->until = back->now + rate->window_ms;
-        rate->left = rate->left < 0 ? rate->left + (int64_t)rate->bytes : (int64_t)rate->bytes;
-    }
-    return rate->left > 0;
+    if (!rate->bytes || back->now < rate->until)
+        return;
+    rate->until = back->now + rate->window_ms;
+    rate->left = rate->left < 0 ? rate->left + (int64_t)rate->bytes : (int64_t)rate->bytes;
 }
 
 static void take_batch(struct xenpv_netback *back, struct netback_queue *q, uint32_t *available)
@@ -344,7 +341,7 @@ static void take_batch(struct xenpv_netback *back, struct netback_queue *q, uint
     tx->slots = tx->packets = 0;
     back->moves.used = 0;
     while (*available && tx->slots < BATCH &&
-           back->moves.used <= NETBACK_STAGE - XENPV_LINK_FRAME_MAX && within_rate(back)) {
+           back->moves.used <= NETBACK_STAGE - XENPV_LINK_FRAME_MAX && !netback_overdrawn(back)) {
         struct netback_packet *packet = &tx->packet[tx->packets++];
         uint32_t parts;
 
@@ -368,12 +365,14 @@ void netback_serve_tx(struct xenpv_netback *back, struct netback_queue *q)
 {
     uint32_t available = xenpv_ring_available(&q->tx.ring);
 
+    /* The window ends even if nothing has come in it. */
+    look_at_rate(back);
     q->more = available > 0;
     if (!XENPV_CHECK(REQ_PROD, available <= xenpv_ring_room(&q->tx.ring))) {
         netback_overrun(back, (uint32_t)(q - back->queue), &q->tx.ring, available);
         return;
     }
-    while (available && back->bus.detail.error == XENPV_OK && within_rate(back)) {
+    while (available && back->bus.detail.error == XENPV_OK && !netback_overdrawn(back)) {
         take_batch(back, q, &available);
         netback_flush(back);
         for (uint32_t i = 0; i < back->tx.packets; i++) {
@@ -383,6 +382,6 @@ void netback_serve_tx(struct xenpv_netback *back, struct netback_queue *q)
         answer(back, q);
         q->tx.armed = false;
     }
-    if (available && !within_rate(back))
+    if (available && netback_overdrawn(back))
         q->more = false;
 }
