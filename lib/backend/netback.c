@@ -197,7 +197,7 @@ static bool serve(struct xenpv_netback *back)
     bool more = false;
 
     for (uint32_t i = 0; i < back->queues && back->bus.detail.error == XENPV_OK; i++)
-        serve_queue_tx(back, &back->queue[i]);
+        serve_queue_tx(back, &back->queue[(back->rate.first + i) % back->queues]);
     if (back->queues && back->bus.detail.error == XENPV_OK &&
         back->steps++ % (back->config.defer + 1) == 0)
         netback_serve_rx(back);

@@ -135,6 +135,7 @@ struct netback_live {
 struct netback_rate {
     int64_t left; /* bytes; may be overdrawn by one packet */
     uint64_t bytes, window_ms, until;
+    uint32_t first; /* queue to be served: the one behind that which has used up the last window */
 };
 
 struct xenpv_netback {

@@ -364,9 +364,11 @@ static void take_batch(struct xenpv_netback *back, struct netback_queue *q, uint
 void netback_serve_tx(struct xenpv_netback *back, struct netback_queue *q)
 {
     uint32_t available = xenpv_ring_available(&q->tx.ring);
+    bool held_back;
 
     /* The window ends even if nothing has come in it. */
     look_at_rate(back);
+    held_back = netback_overdrawn(back);
     q->more = available > 0;
     if (!XENPV_CHECK(REQ_PROD, available <= xenpv_ring_room(&q->tx.ring))) {
         netback_overrun(back, (uint32_t)(q - back->queue), &q->tx.ring, available);
@@ -382,6 +384,9 @@ void netback_serve_tx(struct xenpv_netback *back, struct netback_queue *q)
         answer(back, q);
         q->tx.armed = false;
     }
-    if (available && netback_overdrawn(back))
-        q->more = false;
+    if (!netback_overdrawn(back))
+        return;
+    q->more = false;
+    if (!held_back)
+        back->rate.first = (uint32_t)(q - back->queue) + 1;
 }

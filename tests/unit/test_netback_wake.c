@@ -174,12 +174,39 @@ static void test_rate_sleeps(void **state)
     nb_down(&rig);
 }
 
+/* What the rate lets through is for all queues, though each has enough to use it up. */
+static void test_rate_of_queues(void **state)
+{
+    struct nb_packet packet = {.frame = bytes, .total = 4000, .parts = 1};
+
+    (void)state;
+    nb_up(&rig);
+    nb_set(&rig, NB_BACK, "rate", "100000,50000");
+    nb_start(&rig);
+    nb_connect(&rig, &(struct nb_front){.queues = 3});
+    for (uint32_t q = 0; q < 3; q++) {
+        for (uint32_t i = 0; i < 200; i++)
+            nb_tx_packet(&rig, q, &packet);
+        nb_tx_publish(&rig, q);
+    }
+    for (uint32_t window = 0; window < 12; window++) {
+        nb_steps(&rig, 2);
+        while (nb_wire_take(&rig, &(struct xenpv_link_frame){0}))
+            ;
+        xenpv_mock_advance(rig.mock, 50);
+    }
+    for (uint32_t q = 0; q < 3; q++)
+        assert_in_range(xenpv_ring_available(&rig.queue[q].tx), 80, 150);
+    nb_down(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_request_before_it_is_asked_for),
         cmocka_unit_test(test_message_before_it_is_asked_for),
         cmocka_unit_test(test_rate_sleeps),
+        cmocka_unit_test(test_rate_of_queues),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
