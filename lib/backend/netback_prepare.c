@@ -67,6 +67,16 @@ static bool fits(const struct xenpv_netback *back, uint32_t bytes)
     return bytes <= pages * (XENPV_PAGE_SIZE - back->headroom);
 }
 
+/* True: the frame can be cut, and each segment is taken. */
+static bool segments_fit(const struct xenpv_netback *back, const struct xenpv_link_frame *whole,
+                         const struct offload_headers *headers)
+{
+    uint32_t all = headers->end - headers->payload;
+    uint32_t most = whole->gso_size < all ? whole->gso_size : all;
+
+    return whole->gso_size >= OFFLOAD_SEGMENT_MIN && fits(back, headers->payload + most);
+}
+
 static bool sane(const struct xenpv_link_frame *frame)
 {
     return frame->bytes >= 14 && frame->bytes <= XENPV_LINK_FRAME_MAX &&
@@ -102,7 +112,7 @@ bool netback_prepare(struct xenpv_netback *back, struct netback_prepared *prepar
         prepared->cutting = true;
         prepared->cut.whole = whole;
         prepared->cut.at = prepared->cut.number = 0;
-        return fits(back, prepared->cut.headers.payload + whole->gso_size) || drop(back);
+        return segments_fit(back, whole, &prepared->cut.headers) || drop(back);
     }
     if (!whole->gso_type && !takes_blank(back, ipv6)) {
         offload_complete(whole, &prepared->cut.headers);

@@ -241,6 +241,7 @@ static int16_t deliver(struct xenpv_netback *back, struct netback_packet *packet
     struct xenpv_link_frame *frame = &packet->frame;
     struct offload_headers headers;
     bool six = frame->gso_type == XENPV_NETIF_GSO_TCPV6;
+    bool cut = packet->large && !(back->link->takes & XENPV_LINK_TAKES_GSO);
 
     if (frame->checksum != XENPV_LINK_BLANK)
         return give(back, frame);
@@ -250,8 +251,10 @@ static int16_t deliver(struct xenpv_netback *back, struct netback_packet *packet
         return XENPV_NETIF_ERROR;
     if (packet->large && !XENPV_CHECK(TX_GSO, headers.tcp && headers.ipv6 == six))
         return XENPV_NETIF_ERROR;
+    if (cut && !XENPV_CHECK(TX_GSO, frame->gso_size >= OFFLOAD_SEGMENT_MIN))
+        return XENPV_NETIF_ERROR;
     offload_blank(frame, &headers);
-    if (packet->large && !(back->link->takes & XENPV_LINK_TAKES_GSO))
+    if (cut)
         return give_segments(back, frame, &headers);
     return packet->large ? give(back, frame) : give_checked(back, frame, &headers);
 }

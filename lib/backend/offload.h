@@ -28,6 +28,12 @@ void offload_blank(const struct xenpv_link_frame *frame, const struct offload_he
 /* Puts the right checksum; ->checksum becomes XENPV_LINK_GOOD. */
 void offload_complete(struct xenpv_link_frame *frame, const struct offload_headers *headers);
 
+/*
+ * Bytes of payload: a packet of smaller segments is not cut. No TCP has such; and at one byte each,
+ * one packet would be 65,000 frames.
+ */
+#define OFFLOAD_SEGMENT_MIN 8u
+
 /* A large TCP packet on its way to be segments. */
 struct offload_cut {
     const struct xenpv_link_frame *whole;

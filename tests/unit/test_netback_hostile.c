@@ -38,10 +38,46 @@ static void test_BE01_nothing_is_left(void **state)
     }
 }
 
+/* ---- how much work one makes ----------------------------------------------------------------- */
+
+/* A packet that is to be cut, for a link or for a frontend that takes none whole, into more segments
+ * than any TCP would have it: it is refused, and nothing is cut. */
+static void test_tiny_segments(void **state)
+{
+    static const uint16_t sizes[] = {1, 7, 8, 9};
+
+    (void)state;
+    for (uint32_t i = 0; i < COUNT(sizes); i++) {
+        struct xenpv_netif_extra extra = {.type = XENPV_NETIF_EXTRA_GSO,
+                                          .u.gso = {sizes[i], XENPV_NETIF_GSO_TCPV4, 0}};
+        struct nb_packet packet = {.frame = bytes, .parts = 16, .extra = &extra, .extras = 1};
+        uint32_t each = (64999u + sizes[i]) / sizes[i];
+        bool good = sizes[i] >= 8;
+
+        nb_up(&rig);
+        rig.link.takes = 0;
+        nb_start(&rig);
+        nb_connect(&rig, &(struct nb_front){.keys = {{"feature-gso-tcpv4", NULL}}});
+        packet.total = nb_make_ip(bytes, &(struct nb_ip){.payload = 65000});
+        assert_int_equal(nb_send(&rig, 0, &packet), good ? XENPV_NETIF_OKAY : XENPV_NETIF_ERROR);
+        assert_int_equal(nb_stats(&rig).segments, good ? each : 0);
+        nb_wire_send(&rig, &(struct xenpv_link_frame){.data = bytes,
+                                                      .bytes = packet.total,
+                                                      .checksum = XENPV_LINK_BLANK,
+                                                      .gso_type = XENPV_NETIF_GSO_TCPV4,
+                                                      .gso_size = sizes[i]});
+        nb_steps(&rig, 1);
+        assert_int_equal(nb_stats(&rig).segments, good ? 2 * each : 0);
+        assert_true(nb_stats(&rig).rx_dropped >= 1);
+        nb_down(&rig);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_BE01_nothing_is_left),
+        cmocka_unit_test(test_tiny_segments),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

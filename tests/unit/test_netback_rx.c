@@ -273,6 +273,27 @@ static void test_gso(void **state)
     }
 }
 
+/* A large packet that is a single segment, and a small one, has room in one page. */
+static void test_gso_of_one_segment(void **state)
+{
+    struct nb_ip ip = {.payload = 1000};
+    uint32_t count = nb_make_ip(bytes, &ip);
+
+    (void)state;
+    nb_up(&rig);
+    nb_start(&rig);
+    connect_with("feature-sg", "0");
+    nb_rx_post(&rig, 0, 0, 2);
+    nb_wire_send(&rig, &(struct xenpv_link_frame){.data = bytes,
+                                                  .bytes = count,
+                                                  .checksum = XENPV_LINK_BLANK,
+                                                  .gso_type = XENPV_NETIF_GSO_TCPV4,
+                                                  .gso_size = 8900});
+    nb_steps(&rig, 1);
+    expect_segments(&ip, count, 8900, true);
+    nb_down(&rig);
+}
+
 /* Frames of a link that make no sense are dropped. */
 static void test_senseless_frames(void **state)
 {
@@ -686,6 +707,7 @@ int main(void)
         cmocka_unit_test(test_bad_references),
         cmocka_unit_test(test_checksum_flags),
         cmocka_unit_test(test_gso),
+        cmocka_unit_test(test_gso_of_one_segment),
         cmocka_unit_test(test_senseless_frames),
         cmocka_unit_test(test_BE14_one_slot_of_two),
         cmocka_unit_test(test_BE14_flood),
