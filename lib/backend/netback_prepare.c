@@ -84,6 +84,15 @@ static bool sane(const struct xenpv_link_frame *frame)
            (frame->gso_type == XENPV_NETIF_GSO_NONE || frame->gso_size > 0);
 }
 
+/* What is said of a large packet is so. */
+static bool is_what_it_says(const struct xenpv_link_frame *frame,
+                            const struct offload_headers *headers)
+{
+    bool six = frame->gso_type == XENPV_NETIF_GSO_TCPV6;
+
+    return !frame->gso_type || (headers->tcp && headers->ipv6 == six);
+}
+
 static bool drop(struct xenpv_netback *back)
 {
     back->stats.rx_dropped++;
@@ -105,7 +114,8 @@ bool netback_prepare(struct xenpv_netback *back, struct netback_prepared *prepar
     prepared->queue = steer(back, whole);
     if (!whole->data || (!whole->gso_type && whole->checksum != XENPV_LINK_BLANK))
         return fits(back, whole->bytes) || drop(back);
-    if (!offload_find(whole, &prepared->cut.headers))
+    if (!offload_find(whole, &prepared->cut.headers) ||
+        !is_what_it_says(whole, &prepared->cut.headers))
         return drop(back);
     ipv6 = prepared->cut.headers.ipv6;
     if (whole->gso_type && (!takes_large(back, whole) || !fits(back, whole->bytes))) {

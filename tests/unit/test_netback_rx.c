@@ -294,6 +294,31 @@ static void test_gso_of_one_segment(void **state)
     nb_down(&rig);
 }
 
+/* A large packet that is none of TCP, or of the other IP, is not given to a frontend as one. */
+static void test_gso_of_others(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < 8; i++) {
+        struct nb_ip ip = {.ipv6 = i & 1, .udp = i & 2, .payload = 9000};
+        uint8_t type = i & 4 ? XENPV_NETIF_GSO_TCPV6 : XENPV_NETIF_GSO_TCPV4;
+        bool good = !ip.udp && ip.ipv6 == (type == XENPV_NETIF_GSO_TCPV6);
+
+        nb_up(&rig);
+        nb_start(&rig);
+        nb_connect(&rig, &(struct nb_front){0});
+        nb_rx_post(&rig, 0, 0, 10);
+        nb_wire_send(&rig, &(struct xenpv_link_frame){.data = bytes,
+                                                      .bytes = nb_make_ip(bytes, &ip),
+                                                      .checksum = XENPV_LINK_BLANK,
+                                                      .gso_type = type,
+                                                      .gso_size = 1400});
+        nb_steps(&rig, 1);
+        assert_int_equal(nb_receive(&rig, 0, 0, &got), good);
+        assert_int_equal(nb_stats(&rig).rx_dropped, !good);
+        nb_down(&rig);
+    }
+}
+
 /* Frames of a link that make no sense are dropped. */
 static void test_senseless_frames(void **state)
 {
@@ -708,6 +733,7 @@ int main(void)
         cmocka_unit_test(test_checksum_flags),
         cmocka_unit_test(test_gso),
         cmocka_unit_test(test_gso_of_one_segment),
+        cmocka_unit_test(test_gso_of_others),
         cmocka_unit_test(test_senseless_frames),
         cmocka_unit_test(test_BE14_one_slot_of_two),
         cmocka_unit_test(test_BE14_flood),
