@@ -311,6 +311,11 @@ uint32_t xenpv_netback_wait_handles(const struct xenpv_netback *back,
     return count;
 }
 
+bool xenpv_netback_takes_frames(const struct xenpv_netback *back)
+{
+    return back->link->receive && netback_any_free(back);
+}
+
 void xenpv_netback_stats(const struct xenpv_netback *back, struct xenpv_netback_stats *stats)
 {
     *stats = back->stats;

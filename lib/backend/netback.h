@@ -214,6 +214,8 @@ uint64_t netback_live_deadline(const struct xenpv_netback *back);
 void netback_serve_tx(struct xenpv_netback *back, struct netback_queue *q);
 void netback_serve_rx(struct xenpv_netback *back);
 void netback_serve_control(struct xenpv_netback *back);
+/* A queue could be given a frame: it has none that waits. */
+bool netback_any_free(const struct xenpv_netback *back);
 /* The frontend wants frames to that multicast address. */
 bool netback_mcast_wanted(const struct xenpv_netback *back, const uint8_t address[6]);
 

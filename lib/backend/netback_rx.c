@@ -286,7 +286,7 @@ static inline void give_one(struct xenpv_netback *back, struct netback_queue *q,
 }
 
 /* Frames of a link that has its own room are left there as long as no queue can take any. */
-static bool any_free(const struct xenpv_netback *back)
+bool netback_any_free(const struct xenpv_netback *back)
 {
     for (uint32_t i = 0; i < back->queues; i++) {
         if (back->queue[i].asked_for == 0)
@@ -343,12 +343,12 @@ void netback_serve_rx(struct xenpv_netback *back)
     back->moves.used = 0;
     for (uint32_t i = 0; i < back->queues; i++)
         give_backlog(back, &back->queue[i]);
-    back->link_more = back->link->receive && any_free(back);
-    while (back->link_more && left-- && any_free(back)) {
+    back->link_more = back->link->receive && netback_any_free(back);
+    while (back->link_more && left-- && netback_any_free(back)) {
         back->link_more = pull(back, &prepared);
         if (back->link_more && netback_prepare(back, &prepared))
             give_all(back, &prepared);
     }
     show(back);
-    back->link_more &= any_free(back);
+    back->link_more &= netback_any_free(back);
 }

@@ -113,6 +113,38 @@ static void test_message_before_it_is_asked_for(void **state)
     nb_down(&rig);
 }
 
+/* ---- the link -------------------------------------------------------------------------------- */
+
+/* A link that has frames is waited for only while they can be taken. */
+static void test_link_is_waited_for(void **state)
+{
+    (void)state;
+    nb_up(&rig);
+    nb_start(&rig);
+    memset(bytes, 2, 60);
+    nb_wire_send(&rig, &(struct xenpv_link_frame){.data = bytes, .bytes = 60});
+    nb_until(&rig, 2);
+    assert_false(xenpv_netback_takes_frames(rig.back));
+    nb_connect(&rig, &(struct nb_front){.queues = 2});
+    assert_true(xenpv_netback_takes_frames(rig.back));
+    /* The first queue has the frame, the second one could take one. */
+    for (uint16_t port = 0; xenpv_netback_takes_frames(rig.back); port++) {
+        uint32_t count = nb_make_ip(bytes, &(struct nb_ip){.sport = port});
+
+        nb_wire_send(&rig, &(struct xenpv_link_frame){.data = bytes, .bytes = count});
+        nb_steps(&rig, 20);
+        assert_true(port < 50);
+    }
+    assert_false(is_due());
+    nb_rx_post(&rig, 1, 0, 100);
+    assert_true(event_waits());
+    nb_steps(&rig, 1);
+    assert_true(xenpv_netback_takes_frames(rig.back));
+    nb_close(&rig);
+    assert_false(xenpv_netback_takes_frames(rig.back));
+    nb_down(&rig);
+}
+
 /* ---- a rate ---------------------------------------------------------------------------------- */
 
 static void send(uint32_t count)
@@ -205,6 +237,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_request_before_it_is_asked_for),
         cmocka_unit_test(test_message_before_it_is_asked_for),
+        cmocka_unit_test(test_link_is_waited_for),
         cmocka_unit_test(test_rate_sleeps),
         cmocka_unit_test(test_rate_of_queues),
     };

@@ -57,7 +57,9 @@ static void wait(const struct xenpv_port *port, const struct xenpv_link *link,
     uint32_t count = xenpv_netback_wait_handles(back, handles);
 
     fds[0] = (struct pollfd){(int)port->store->wait_handle(port->ctx), POLLIN, 0};
-    fds[1] = (struct pollfd){(int)link->wait_handle(link->ctx), POLLIN, 0};
+    fds[1] = (struct pollfd){-1, POLLIN, 0};
+    if (xenpv_netback_takes_frames(back))
+        fds[1].fd = (int)link->wait_handle(link->ctx);
     for (uint32_t i = 0; i < count; i++)
         fds[2 + i] = (struct pollfd){(int)handles[i], POLLIN, 0};
     if (deadline > now)

@@ -59,8 +59,10 @@ struct xenpv_link {
      * bytes are moved, and the frontend finds what was there before. NULL: there never is one.
      */
     int (*receive)(void *ctx, struct xenpv_link_frame *frame);
-    bool (*carrier)(void *ctx);             /* the link is up; NULL: it always is */
-    xenpv_handle (*wait_handle)(void *ctx); /* readable when there may be a frame; NULL: none */
+    bool (*carrier)(void *ctx); /* the link is up; NULL: it always is */
+    /* Readable when there may be a frame: to be waited for while xenpv_netback_takes_frames. NULL:
+     * none. */
+    xenpv_handle (*wait_handle)(void *ctx);
     void (*close)(void *ctx);
 };
 

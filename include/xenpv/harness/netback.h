@@ -91,6 +91,13 @@ uint32_t xenpv_netback_queues(const struct xenpv_netback *back);
 uint32_t xenpv_netback_wait_handles(const struct xenpv_netback *back,
                                     xenpv_handle out[XENPV_NETBACK_HANDLES]);
 
+/*
+ * False: frames of the link are left there, for no frontend is connected, or all its queues have
+ * frames that wait for buffers. The link's wait handle, readable all the time, is not to be waited
+ * for then; the deadline and the handles above tell when that has changed.
+ */
+bool xenpv_netback_takes_frames(const struct xenpv_netback *back);
+
 /* What was done since it was created. */
 struct xenpv_netback_stats {
     uint64_t tx_frames, tx_bytes; /* from the frontend, given to the link */
