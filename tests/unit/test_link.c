@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The links of a network backend: in memory, of files, and a TAP device where one can be made. */
+/* The links of a network backend: in memory, of files, of files. */
 #include "netback_rig.h"
 
-#include <linux/if_packet.h>
-#include <net/if.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 static struct strict_heap heap;
@@ -317,90 +313,6 @@ static void test_odd_files(void **state)
     assert_int_equal(xenpv_link_capture(&allocator, "/nowhere/at/all", &link, &link), XENPV_ENOENT);
 }
 
-/* ---- TAP ------------------------------------------------------------------------------------- */
-
-#define TAP "xenpvtest0"
-
-static int control_socket;
-
-static bool set_up_tap(struct xenpv_link *link)
-{
-    struct ifreq request = {.ifr_flags = IFF_UP};
-
-    if (xenpv_link_tap(&allocator, TAP, link) != XENPV_OK)
-        return false;
-    memcpy(request.ifr_name, TAP, sizeof(TAP));
-    control_socket = socket(AF_INET, SOCK_DGRAM, 0);
-    assert_true(control_socket >= 0);
-    assert_int_equal(ioctl(control_socket, SIOCSIFFLAGS, &request), 0);
-    return true;
-}
-
-/*
- * A frame that the kernel is given comes out of a packet socket as it was, and the other way round.
- * Only root can make a TAP device: for anybody else this is said to be skipped.
- */
-static void test_tap(void **state)
-{
-    struct ifreq request = {0};
-    struct xenpv_link link;
-    struct xenpv_link_frame frame = {.data = bytes, .checksum = XENPV_LINK_BLANK};
-    struct nb_ip ip = {.payload = 8000, .seed = 3};
-    uint16_t all = 0x0300; /* ETH_P_ALL on the wire */
-    struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_halen = 6};
-    struct xenpv_link_frame taken;
-    int packets;
-
-    (void)state;
-    assert_int_equal(xenpv_link_tap(&allocator, "", &link), XENPV_EINVAL);
-    assert_int_equal(xenpv_link_tap(&allocator, "a-name-of-sixtee", &link), XENPV_EINVAL);
-    if (!set_up_tap(&link)) {
-        print_message("no TAP device can be made here\n");
-        skip();
-    }
-    memcpy(request.ifr_name, TAP, sizeof(TAP));
-    packets = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK, all);
-    assert_true(packets >= 0);
-    /* From the frontend to the kernel: small and whole, blank, large. */
-    for (uint32_t i = 0; i < 3; i++) {
-        ssize_t got;
-
-        ip.payload = i == 2 ? 8000 : 400;
-        frame.bytes = nb_make_ip(bytes, &ip);
-        frame.checksum = i ? XENPV_LINK_BLANK : XENPV_LINK_AS_IS;
-        frame.gso_type = i == 2 ? XENPV_NETIF_GSO_TCPV4 : XENPV_NETIF_GSO_NONE;
-        frame.gso_size = i == 2 ? 1400 : 0;
-        assert_int_equal(link.send(link.ctx, &frame), XENPV_OK);
-        do
-            got = recv(packets, room, sizeof(room), 0);
-        while (got >= 0 && ((uint32_t)got != frame.bytes || memcmp(room, bytes, 12) != 0));
-        assert_int_equal(got, frame.bytes);
-        assert_memory_equal(room + 60, bytes + 60, frame.bytes - 60);
-    }
-    /* From the kernel to the frontend. */
-    frame.bytes = nb_make_ip(bytes, &(struct nb_ip){.udp = true, .payload = 777});
-    assert_int_equal(ioctl(control_socket, SIOCGIFINDEX, &request), 0);
-    address.sll_ifindex = request.ifr_ifindex;
-    assert_int_equal(sendto(packets, bytes, frame.bytes, 0, (struct sockaddr *)(void *)&address,
-                            sizeof(address)),
-                     frame.bytes);
-    do
-        assert_true(take(&link, &taken) > 0); /* the kernel may send something of its own before */
-    while (taken.bytes != frame.bytes);
-    assert_memory_equal(taken.data, bytes, frame.bytes);
-    assert_int_equal(taken.checksum, XENPV_LINK_AS_IS);
-    /* A blank checksum that has no place is refused. */
-    memset(bytes, 2, 60);
-    assert_int_equal(link.send(link.ctx, &(struct xenpv_link_frame){.data = bytes,
-                                                                    .bytes = 60,
-                                                                    .checksum = XENPV_LINK_BLANK}),
-                     XENPV_EIO);
-    close(packets);
-    close(control_socket);
-    assert_true(link.wait_handle(link.ctx) >= 0);
-    link.close(link.ctx);
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -415,7 +327,6 @@ int main(void)
         TEST(test_capture_of_what_was_taken),
         TEST(test_capture_full),
         TEST(test_odd_files),
-        TEST(test_tap),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -64,7 +64,8 @@ static int send_tap(void *ctx, const struct xenpv_link_frame *frame)
 
 /* ---- for the frontend ------------------------------------------------------------------------ */
 
-/* The kernel leaves blank whatever its stack does, SCTP, too; netif.h knows TCP and UDP. */
+/* The kernel leaves blank whatever is a sum, within another packet, too; netif.h knows that of the
+ * TCP or UDP right behind IP. */
 static void complete_other(struct xenpv_link_frame *frame, const struct virtio_net_hdr *header)
 {
     uint32_t at = (uint32_t)header->csum_start + header->csum_offset, sum = 0;
@@ -93,7 +94,8 @@ static void take_header(struct xenpv_link_frame *frame, const struct virtio_net_
         frame->gso_type =
             gso == VIRTIO_NET_HDR_GSO_TCPV4 ? XENPV_NETIF_GSO_TCPV4 : XENPV_NETIF_GSO_TCPV6;
         frame->gso_size = header->gso_size;
-    } else if (frame->checksum == XENPV_LINK_BLANK && !offload_find(frame, &headers)) {
+    } else if (frame->checksum == XENPV_LINK_BLANK &&
+               (!offload_find(frame, &headers) || headers.transport != header->csum_start)) {
         complete_other(frame, header);
     }
 }
@@ -155,13 +157,16 @@ static int error_of(int number)
 static int open_tap(const char *name, int *fd)
 {
     struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
+    int header = sizeof(struct virtio_net_hdr);
     unsigned int offload = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
 
     memcpy(request.ifr_name, name, strlen(name));
     *fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
     if (*fd < 0)
         return error_of(errno);
-    if (ioctl(*fd, TUNSETIFF, &request) == 0 && ioctl(*fd, TUNSETOFFLOAD, offload) == 0)
+    /* A device that was there already keeps what another program has set. */
+    if (ioctl(*fd, TUNSETIFF, &request) == 0 && ioctl(*fd, TUNSETVNETHDRSZ, &header) == 0 &&
+        ioctl(*fd, TUNSETOFFLOAD, offload) == 0)
         return XENPV_OK;
     int error = error_of(errno);
 
