@@ -35,6 +35,7 @@ static void detach_queue(struct xenpv_netback *back, struct netback_queue *q)
 
 void netback_detach(struct xenpv_netback *back)
 {
+    back->link_more = false;
     if (back->has_control) {
         back->has_control = false;
         close_port(back, back->control.port);

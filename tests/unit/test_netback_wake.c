@@ -145,6 +145,34 @@ static void test_link_is_waited_for(void **state)
     nb_down(&rig);
 }
 
+/* A link that always has frames is no reason to look past a store that changes when nobody is
+ * connected: each step sees what there is. */
+static void test_link_of_nobody(void **state)
+{
+    struct xenpv_link null;
+
+    (void)state;
+    assert_int_equal(xenpv_link_null(100, &null), XENPV_OK);
+    nb_up(&rig);
+    rig.config.link = &null;
+    nb_start(&rig);
+    for (uint32_t i = 0; i < 3; i++) {
+        nb_connect(&rig, &(struct nb_front){.queues = 2});
+        for (uint32_t q = 0; q < 2; q++)
+            nb_rx_post(&rig, q, 0, 256);
+        nb_set(&rig, NB_FRONT, "state", "5");
+        nb_until(&rig, 5);
+        nb_set(&rig, NB_FRONT, "state", "6");
+        nb_steps(&rig, 1);
+        assert_int_equal(nb_get(&rig, NB_BACK, "state"), 6);
+        nb_end(&rig);
+        nb_set(&rig, NB_FRONT, "state", "1");
+        nb_steps(&rig, 1);
+        assert_int_equal(nb_get(&rig, NB_BACK, "state"), 2);
+    }
+    nb_down(&rig);
+}
+
 /* ---- a rate ---------------------------------------------------------------------------------- */
 
 static void send(uint32_t count)
@@ -238,6 +266,7 @@ int main(void)
         cmocka_unit_test(test_request_before_it_is_asked_for),
         cmocka_unit_test(test_message_before_it_is_asked_for),
         cmocka_unit_test(test_link_is_waited_for),
+        cmocka_unit_test(test_link_of_nobody),
         cmocka_unit_test(test_rate_sleeps),
         cmocka_unit_test(test_rate_of_queues),
     };
