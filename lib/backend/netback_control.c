@@ -134,7 +134,14 @@ static handler *const handlers[XENPV_NETIF_CTRL_COUNT] = {
     [XENPV_NETIF_CTRL_DEL_GREF_MAPPING] = del_grants,
 };
 
-static void answer_one(struct xenpv_netback *back)
+/* A list of up to 512 pages to be mapped or unmapped: no other message takes nearly as long. */
+static bool is_list(uint32_t type)
+{
+    return type == XENPV_NETIF_CTRL_ADD_GREF_MAPPING || type == XENPV_NETIF_CTRL_DEL_GREF_MAPPING;
+}
+
+/* False: what follows has to wait for the next step, so that nobody else has to. */
+static bool answer_one(struct xenpv_netback *back)
 {
     struct xenpv_ring *ring = &back->control.ring;
     struct xenpv_netif_ctrl_request request;
@@ -149,6 +156,7 @@ static void answer_one(struct xenpv_netback *back)
     response.data = data;
     back->stats.messages++;
     xenpv_netif_put_ctrl_response(&response, xenpv_ring_next_out(ring));
+    return !is_list(request.type);
 }
 
 void netback_serve_control(struct xenpv_netback *back)
@@ -162,7 +170,7 @@ void netback_serve_control(struct xenpv_netback *back)
     }
     if (available)
         back->control.armed = false;
-    while (available--)
-        answer_one(back);
+    while (available && answer_one(back))
+        available--;
     netback_publish(back, &back->control);
 }

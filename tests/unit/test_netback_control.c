@@ -500,6 +500,37 @@ static void test_ring(void **state)
     }
 }
 
+/* Lists are long: one a step, and the next one is not forgotten. */
+static void test_ring_of_lists(void **state)
+{
+    struct xenpv_netif_ctrl_request request = {.data = {0, 0, 200}};
+    struct xenpv_netif_ctrl_response response;
+
+    (void)state;
+    up(1, 512);
+    nb_steps(&rig, 20);
+    put_list(0, 200, 0);
+    request.data[1] = rig.data_refs[LIST];
+    for (uint32_t id = 0; id < 128; id++) {
+        request.id = (uint16_t)id;
+        request.type =
+            id % 2 ? XENPV_NETIF_CTRL_DEL_GREF_MAPPING : XENPV_NETIF_CTRL_ADD_GREF_MAPPING;
+        xenpv_netif_put_ctrl_request(&request, xenpv_ring_next_out(&rig.control));
+    }
+    xenpv_ring_publish(&rig.control);
+    for (uint32_t id = 0; id < 128; id++) {
+        nb_steps(&rig, 1);
+        assert_int_equal(xenpv_ring_available(&rig.control), 1);
+        assert_int_equal(xenpv_netback_deadline(rig.back) == 0, id < 127);
+        assert_int_equal(nb_stats(&rig).static_grants, id % 2 ? 0 : 200);
+        xenpv_netif_get_ctrl_response(xenpv_ring_next_in(&rig.control), &response);
+        assert_int_equal(response.id, id);
+        assert_int_equal(response.status, SUCCESS);
+        assert_int_equal(response.data, id % 2 ? 200 : 0);
+    }
+    nb_down(&rig);
+}
+
 /* A new connection knows nothing of what the last one has set. */
 static void test_forgotten(void **state)
 {
@@ -532,6 +563,7 @@ int main(void)
         cmocka_unit_test(test_static_no_memory),
         cmocka_unit_test(test_not_offered),
         cmocka_unit_test(test_ring),
+        cmocka_unit_test(test_ring_of_lists),
         cmocka_unit_test(test_forgotten),
     };
 
