@@ -39,7 +39,7 @@ static bool config_allowed(const struct xenpv_netback_config *config)
            config->without < 1u << XENPV_NET_FEATURES && config->queues >= 1 &&
            config->queues <= NETBACK_QUEUES && config->static_grants >= 1 &&
            config->static_grants <= NETBACK_GRANTS && config->mapping <= NETBACK_MAPPING &&
-           backlog_allowed(config->backlog);
+           config->defer < UINT32_MAX && backlog_allowed(config->backlog);
 }
 
 /* What goes with something that is not offered is not offered either. */

@@ -152,7 +152,7 @@ static int16_t change_mcast(struct xenpv_netback *back, const struct xenpv_netif
         return XENPV_NETIF_ERROR;
     if (message->type == XENPV_NETIF_EXTRA_MCAST_DEL) {
         if (at < mcast->count)
-            memcpy(mcast->address[at], mcast->address[--mcast->count], 6);
+            memmove(mcast->address[at], mcast->address[--mcast->count], 6);
         return XENPV_NETIF_OKAY;
     }
     if (at == NETBACK_MCAST)

@@ -475,6 +475,7 @@ static void test_configurations(void **state)
     REFUSED(backlog, 131072);
     REFUSED(backlog, 262145);
     REFUSED(backlog, 1u << 27);
+    REFUSED(defer, UINT32_MAX);
     REFUSED(without, 1u << 13);
     port = rig.back_port;
     port.caps &= ~(uint32_t)XENPV_CAP_MAP;

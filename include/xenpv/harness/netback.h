@@ -40,7 +40,7 @@ struct xenpv_netback_config {
     /* For tests of frontends: what is legal, and not usual. Initially 0. */
     uint32_t shuffle; /* tx responses of a batch in an order that follows from this seed; 0: in that
                          of the requests */
-    uint32_t defer;   /* rx is served in every (1 + defer)th step only */
+    uint32_t defer;   /* rx is served in every (1 + defer)th step only; less than 2^32 - 1 */
 };
 
 /* Fills in every field. */
