@@ -277,6 +277,34 @@ static void test_odd_files(void **state)
               "\0\0\0\0\0\0\0\0\x0e\0\0\0\x0f\0\0\0"
               "ddddddssssssTT",
          54, XENPV_OK, 0},
+        {"nanoseconds",
+         "\x4d\x3c\xb2\xa1\2\0\4\0\0\0\0\0\0\0\0\0\377\377\0\0\1\0\0\0"
+         "\0\0\0\0\xff\xc9\x9a\x3b\x0e\0\0\0\x0e\0\0\0"
+         "ddddddssssssTT",
+         54, XENPV_OK, 1},
+        {"the other byte order",
+         "\xa1\xb2\xc3\xd4\0\2\0\4\0\0\0\0\0\0\0\0\0\0\377\377\0\0\0\1"
+         "\0\0\0\0\0\0\0\0\0\0\0\x0e\0\0\0\x0e"
+         "ddddddssssssTT",
+         54, XENPV_OK, 1},
+        {"pcapng",
+         "\x0a\x0d\x0d\x0a\x1c\0\0\0\x4d\x3c\x2b\x1a\1\0\0\0\377\377\377\377\377\377\377\377"
+         "\x1c\0\0\0"
+         "\1\0\0\0\x14\0\0\0\1\0\0\0\377\377\0\0\x14\0\0\0"
+         "\6\0\0\0\x30\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x0e\0\0\0\x0e\0\0\0"
+         "ddddddssssssTT\0\0\x30\0\0\0",
+         96, XENPV_OK, 1},
+        {"more than there can be, then a frame",
+         HEAD "\1\0\0\0"
+              "\0\0\0\0\0\0\0\0\377\377\377\377\377\377\377\377"
+              "\0\0\0\0\0\0\0\0\x0e\0\0\0\x0e\0\0\0"
+              "ddddddssssssTT",
+         70, XENPV_OK, 0},
+        {"more bytes than the frame had",
+         HEAD "\1\0\0\0"
+              "\0\0\0\0\0\0\0\0\x10\0\0\0\x0e\0\0\0"
+              "ddddddssssssTT..",
+         56, XENPV_OK, 1},
         {"the file ends in a frame",
          HEAD "\1\0\0\0"
               "\0\0\0\0\0\0\0\0\x0e\0\0\0\x0e\0\0\0"
