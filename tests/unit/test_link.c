@@ -343,6 +343,35 @@ static void test_odd_files(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* A frame that is larger than a link's may be is left out: there is no room for it. */
+static void test_larger_than_frames(void **state)
+{
+    static const uint32_t sizes[] = {65536, 100000, 65535, 14};
+    static uint8_t data[100000];
+    struct xenpv_link link;
+    struct xenpv_link_frame frame;
+    FILE *file;
+
+    (void)state;
+    make_path();
+    file = fopen(path, "wb");
+    assert_non_null(file);
+    fwrite("\xd4\xc3\xb2\xa1\2\0\4\0\0\0\0\0\0\0\0\0\0\0\4\0\1\0\0\0", 1, 24, file);
+    for (uint32_t i = 0; i < COUNT(sizes); i++) {
+        uint32_t header[4] = {0, 0, sizes[i], sizes[i]};
+
+        fwrite(header, sizeof(header), 1, file);
+        fwrite(data, 1, sizes[i], file);
+    }
+    fclose(file);
+    assert_int_equal(xenpv_link_replay(&allocator, path, &link), XENPV_OK);
+    assert_int_equal(take(&link, &frame), 65535);
+    assert_int_equal(take(&link, &frame), 14);
+    assert_int_equal(take(&link, &frame), 0);
+    link.close(link.ctx);
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -355,6 +384,7 @@ int main(void)
         TEST(test_capture_of_what_was_taken),
         TEST(test_capture_full),
         TEST(test_odd_files),
+        TEST(test_larger_than_frames),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

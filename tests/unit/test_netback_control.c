@@ -547,6 +547,28 @@ static void test_forgotten(void **state)
     nb_down(&rig);
 }
 
+/* A shorter key leaves nothing of the longer one before it; none makes every hash 0. */
+static void test_shorter_key(void **state)
+{
+    static const uint32_t sizes[] = {40, 10, 0};
+
+    (void)state;
+    up(1, 512);
+    nb_rx_post(&rig, 0, 0, 32);
+    for (uint32_t i = 0; i < COUNT(sizes); i++) {
+        uint32_t count;
+        uint8_t type;
+
+        set_up_hash(15, sizes[i]);
+        count = send(&(struct nb_ip){.payload = 10, .seed = 5});
+        assert_true(nb_receive(&rig, 0, 2 * i, &got));
+        assert_int_equal(got.hash_extra.u.hash.value,
+                         xenpv_flow_hash(bytes, count, 15, xenpv_flow_key, sizes[i], &type));
+    }
+    assert_int_equal(got.hash_extra.u.hash.value, 0);
+    nb_down(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -565,6 +587,7 @@ int main(void)
         cmocka_unit_test(test_ring),
         cmocka_unit_test(test_ring_of_lists),
         cmocka_unit_test(test_forgotten),
+        cmocka_unit_test(test_shorter_key),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -73,11 +73,60 @@ static void test_tiny_segments(void **state)
     }
 }
 
+/* Sizes that are more than 2^16 together, and fit the whole in the 16 bits that are left of them. */
+static void test_BE08_sizes_that_wrap(void **state)
+{
+    uint32_t sizes[18] = {50};
+    struct nb_packet packet = {.parts = 18, .bytes = sizes, .total = 100};
+
+    (void)state;
+    for (uint32_t i = 1; i < 17; i++)
+        sizes[i] = 4096;
+    sizes[17] = 50;
+    nb_up(&rig);
+    nb_start(&rig);
+    nb_connect(&rig, &(struct nb_front){0});
+    assert_int_equal(nb_send(&rig, 0, &packet), XENPV_NETIF_ERROR);
+    assert_int_equal(nb_stats(&rig).copied, 0);
+    nb_down(&rig);
+}
+
+/* An option of IPv6 that says it goes far beyond the frame, where bytes of another packet make a
+ * header of TCP. */
+static void test_option_beyond_the_end(void **state)
+{
+    uint32_t total = nb_make_ip(bytes, &(struct nb_ip){.ipv6 = true, .payload = 40});
+    struct nb_packet packet = {
+        .frame = bytes, .total = total, .parts = 1, .flags = XENPV_NETTXF_CSUM_BLANK};
+    static uint8_t other[16384];
+
+    (void)state;
+    memset(other, 0x50, sizeof(other));
+    nb_up(&rig);
+    nb_start(&rig);
+    nb_connect(&rig, &(struct nb_front){0});
+    assert_int_equal(
+        nb_send(&rig, 0, &(struct nb_packet){.frame = other, .total = sizeof(other), .parts = 4}),
+        XENPV_NETIF_OKAY);
+    bytes[20] = 60;
+    bytes[54] = 6;
+    for (uint32_t length = 0; length < 256; length++) {
+        bytes[55] = (uint8_t)length;
+        /* The TCP header behind it, and its data, are what they were: 52 bytes. */
+        bytes[54 + (length + 1) * 8 + 12] = 0x50;
+        assert_int_equal(nb_send(&rig, 0, &packet),
+                         (length + 1) * 8 + 20 <= 60 ? XENPV_NETIF_OKAY : XENPV_NETIF_ERROR);
+    }
+    nb_down(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_BE01_nothing_is_left),
         cmocka_unit_test(test_tiny_segments),
+        cmocka_unit_test(test_BE08_sizes_that_wrap),
+        cmocka_unit_test(test_option_beyond_the_end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

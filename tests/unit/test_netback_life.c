@@ -491,6 +491,58 @@ static void test_configurations(void **state)
     nb_down(&rig);
 }
 
+/* One of two channels can be bound, and is given back. */
+static void test_one_of_two_channels(void **state)
+{
+    static const char *const keys[] = {"event-channel-tx", "event-channel-rx"};
+
+    (void)state;
+    nb_up(&rig);
+    nb_start(&rig);
+    for (uint32_t i = 0; i < COUNT(keys); i++) {
+        nb_set(&rig, NB_FRONT, "state", "1");
+        nb_until(&rig, 2);
+        nb_share(&rig, &(struct nb_front){.split = true, .keys = {{keys[i], "4000"}}});
+        nb_set(&rig, NB_FRONT, "state", "4");
+        nb_until(&rig, 5);
+        assert_int_equal(xenpv_netback_detail(rig.back)->error, XENPV_ENOENT);
+        nb_assert_holds(&rig, 0, 0);
+        nb_set(&rig, NB_FRONT, "state", "6");
+        nb_until(&rig, 6);
+        nb_end(&rig);
+    }
+    nb_down(&rig);
+}
+
+static uint32_t batches;
+
+static void close_before_second_batch(void *ctx, const char *call)
+{
+    (void)ctx;
+    if (strcmp(call, "start") == 0 && ++batches == 2)
+        nb_set(&rig, NB_BACK, "state", "5");
+}
+
+/* The toolstack writes 5 where we are about to write 8 over it: it is obeyed all the same. */
+static void test_closed_under_reconfiguring(void **state)
+{
+    (void)state;
+    nb_up(&rig);
+    nb_start(&rig);
+    nb_connect(&rig, &(struct nb_front){0});
+    nb_steps(&rig, 5);
+    nb_set(&rig, NB_BACK, "online", "0");
+    nb_steps(&rig, 5);
+    nb_set(&rig, NB_FRONT, "state", "7");
+    rig.faulty.before = close_before_second_batch;
+    batches = 0;
+    nb_steps(&rig, 1);
+    rig.faulty.before = NULL;
+    assert_true(batches >= 2);
+    nb_until(&rig, 5);
+    nb_down(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -507,6 +559,8 @@ int main(void)
         cmocka_unit_test(test_front_vanishes),
         cmocka_unit_test(test_seed_A10_attach_and_detach),
         cmocka_unit_test(test_configurations),
+        cmocka_unit_test(test_one_of_two_channels),
+        cmocka_unit_test(test_closed_under_reconfiguring),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

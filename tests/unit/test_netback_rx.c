@@ -158,11 +158,19 @@ static void test_BE14_one_slot_of_two(void **state)
         assert_false(nb_receive(&rig, 0, 0, &got));
         assert_true(xenpv_netback_deadline(rig.back) > xenpv_mock_now(rig.mock));
         assert_int_equal(xenpv_load(&ring->out->event), ring->prod + 1);
-        nb_rx_post(&rig, 0, 1, 1);
+        /* A smaller one that comes behind waits behind it, and asks for nothing. */
+        memset(bytes + 5000, 2, 60);
+        nb_wire_send(&rig, &(struct xenpv_link_frame){.data = bytes + 5000, .bytes = 60});
+        nb_steps(&rig, 2);
+        assert_false(nb_receive(&rig, 0, 0, &got));
+        nb_rx_post(&rig, 0, 1, 2);
         nb_steps(&rig, 1);
         assert_true(nb_receive(&rig, 0, 0, &got));
         assert_int_equal(got.bytes, 5000);
         assert_memory_equal(got.data, bytes, 5000);
+        nb_steps(&rig, 1);
+        assert_true(nb_receive(&rig, 0, 2, &got));
+        assert_int_equal(got.bytes, 60);
     }
     nb_down(&rig);
 }
@@ -275,12 +283,12 @@ static void test_source(void **state)
     nb_up(&rig);
     rig.config.link = &null;
     nb_start(&rig);
-    nb_connect(&rig, &(struct nb_front){.queues = 2});
+    nb_connect(&rig, &(struct nb_front){.queues = 4});
     for (uint32_t round = 0; round < 10; round++) {
-        for (uint32_t q = 0; q < 2; q++)
+        for (uint32_t q = 0; q < 4; q++)
             nb_rx_post(&rig, q, 0, 255);
         nb_steps(&rig, 4);
-        for (uint32_t q = 0; q < 2; q++) {
+        for (uint32_t q = 0; q < 4; q++) {
             for (uint32_t i = 0; i < 85; i++) {
                 assert_true(nb_receive(&rig, q, i * 3, &got));
                 assert_int_equal(got.bytes, 9000);
@@ -393,6 +401,52 @@ static void test_loopback(void **state)
     nb_down(&rig);
 }
 
+/* Both come in one step, the larger one first: what is asked for is what the first one needs. */
+static void test_order_of_waiting(void **state)
+{
+    struct xenpv_ring *ring = &rig.queue[0].rx;
+
+    (void)state;
+    nb_up(&rig);
+    nb_start(&rig);
+    nb_connect(&rig, &(struct nb_front){0});
+    nb_rx_post(&rig, 0, 0, 1);
+    send_plain(9000, 1);
+    send_plain(60, 2);
+    nb_steps(&rig, 1);
+    assert_false(nb_receive(&rig, 0, 0, &got));
+    assert_int_equal(xenpv_load(&ring->out->event), ring->prod + 2);
+    nb_rx_post(&rig, 0, 1, 3);
+    nb_steps(&rig, 2);
+    assert_true(nb_receive(&rig, 0, 0, &got));
+    assert_int_equal(got.bytes, 9000);
+    assert_true(nb_receive(&rig, 0, 3, &got));
+    assert_int_equal(got.bytes, 60);
+    nb_down(&rig);
+}
+
+/* More bytes in one step than are staged at a time. */
+static void test_many_large(void **state)
+{
+    (void)state;
+    nb_up(&rig);
+    nb_start(&rig);
+    nb_connect(&rig, &(struct nb_front){0});
+    for (uint32_t round = 0; round < 4; round++) {
+        nb_rx_post(&rig, 0, 0, 14 * 16);
+        for (uint32_t i = 0; i < 14; i++)
+            send_plain(65535 - i, i + round);
+        nb_steps(&rig, 1);
+        for (uint32_t i = 0; i < 14; i++) {
+            assert_true(nb_receive(&rig, 0, i * 16, &got));
+            assert_int_equal(got.bytes, 65535 - i);
+            nb_fill(bytes, got.bytes, i + round);
+            assert_memory_equal(got.data + 1, bytes + 1, got.bytes - 1);
+        }
+    }
+    nb_down(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -408,6 +462,8 @@ int main(void)
         cmocka_unit_test(test_defer),
         cmocka_unit_test(test_queues),
         cmocka_unit_test(test_loopback),
+        cmocka_unit_test(test_order_of_waiting),
+        cmocka_unit_test(test_many_large),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -222,12 +222,76 @@ static void test_senseless_frames(void **state)
     nb_down(&rig);
 }
 
+/* Several are cut in one step: more bytes, with their segments, than are staged at a time. */
+static void test_many_cut(void **state)
+{
+    (void)state;
+    for (uint32_t payload = 20000; payload < 62000; payload += 1500) {
+        struct nb_ip ip = {.payload = payload};
+        uint32_t segments = (payload + 1399) / 1400, frames = 256 / segments, page = 0;
+
+        frames = frames < 8 ? frames : 8;
+        nb_up(&rig);
+        nb_start(&rig);
+        connect_with("feature-gso-tcpv4", NULL);
+        nb_rx_post(&rig, 0, 0, 256);
+        for (uint32_t i = 0; i < frames; i++) {
+            ip.seed = i;
+            nb_wire_send(&rig, &(struct xenpv_link_frame){.data = bytes,
+                                                          .bytes = nb_make_ip(bytes, &ip),
+                                                          .checksum = XENPV_LINK_BLANK,
+                                                          .gso_type = XENPV_NETIF_GSO_TCPV4,
+                                                          .gso_size = 1400});
+        }
+        nb_steps(&rig, 1);
+        for (uint32_t i = 0; i < frames; i++) {
+            uint32_t header;
+
+            ip.seed = i;
+            header = nb_make_ip(bytes, &ip) - payload;
+            for (uint32_t done = 0; done < payload; done += got.bytes - header) {
+                assert_true(nb_receive(&rig, 0, page++, &got));
+                assert_memory_equal(got.data + header, bytes + header + done, got.bytes - header);
+            }
+        }
+        nb_down(&rig);
+    }
+}
+
+/* One that is too large for so many pages with that headroom is cut, though it would be taken. */
+static void test_gso_and_headroom(void **state)
+{
+    struct nb_ip ip = {.payload = 40000};
+    uint32_t count = nb_make_ip(bytes, &ip), header = count - ip.payload, page = 0;
+
+    (void)state;
+    nb_up(&rig);
+    nb_start(&rig);
+    connect_with("xdp-headroom", "2048");
+    nb_rx_post(&rig, 0, 0, 100);
+    nb_wire_send(&rig, &(struct xenpv_link_frame){.data = bytes,
+                                                  .bytes = count,
+                                                  .checksum = XENPV_LINK_BLANK,
+                                                  .gso_type = XENPV_NETIF_GSO_TCPV4,
+                                                  .gso_size = 8000});
+    nb_steps(&rig, 1);
+    for (uint32_t done = 0; done < ip.payload; done += 8000) {
+        assert_true(nb_receive(&rig, 0, page, &got));
+        page += got.slots;
+        assert_int_equal(got.bytes, header + 8000);
+        assert_memory_equal(got.data + header, bytes + header + done, 8000);
+        assert_false(got.gso);
+    }
+    nb_down(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_checksum_flags),     cmocka_unit_test(test_gso),
         cmocka_unit_test(test_gso_of_one_segment), cmocka_unit_test(test_gso_of_others),
-        cmocka_unit_test(test_senseless_frames),
+        cmocka_unit_test(test_senseless_frames),   cmocka_unit_test(test_many_cut),
+        cmocka_unit_test(test_gso_and_headroom),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

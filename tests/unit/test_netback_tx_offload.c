@@ -118,6 +118,19 @@ static void test_extras_in_a_row(void **state)
 
 /* ---- checksums ------------------------------------------------------------------------------- */
 
+/* As a network card does it, that adds what is there, and knows nothing of a pseudo header. */
+static void complete(uint8_t *data, uint32_t count, uint32_t begin, uint32_t at)
+{
+    uint32_t sum = 0;
+
+    for (uint32_t i = begin; i < count; i++)
+        sum += (uint32_t)data[i] << ((i - begin) % 2 ? 0 : 8);
+    while (sum >> 16)
+        sum = (sum & 0xffff) + (sum >> 16);
+    data[at] = (uint8_t)(~sum >> 8);
+    data[at + 1] = (uint8_t)~sum;
+}
+
 static void test_checksum_flags(void **state)
 {
     (void)state;
@@ -145,6 +158,9 @@ static void test_checksum_flags(void **state)
                                        : validated ? XENPV_LINK_GOOD
                                                    : XENPV_LINK_AS_IS);
         assert_int_equal(nb_good_sums(got.data, got.bytes), !blank);
+        if (blank)
+            complete(got.data, got.bytes, nb_transport(frame), sum_at);
+        assert_true(nb_good_sums(got.data, got.bytes));
         nb_down(&rig);
         /* A link that takes no blank checksum is given a right one. */
         nb_up(&rig);
@@ -257,6 +273,61 @@ static void test_segments(void **state)
     }
 }
 
+/* A checksum that comes out as 0 would say of UDP that there is none: it is sent as 0xffff. */
+static void test_checksum_of_zero(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < 4; i++) {
+        struct nb_ip ip = {.ipv6 = i & 1, .udp = i & 2, .payload = 100, .seed = i};
+        struct nb_packet packet = {.frame = frame, .parts = 1, .flags = XENPV_NETTXF_CSUM_BLANK};
+        uint32_t sum_at, data, word;
+        struct xenpv_link_frame got;
+
+        nb_up(&rig);
+        rig.link.takes = 0;
+        nb_start(&rig);
+        nb_connect(&rig, &(struct nb_front){0});
+        packet.total = nb_make_ip(frame, &ip);
+        sum_at = nb_transport(frame) + (ip.udp ? 6 : 16);
+        data = packet.total - ip.payload;
+        word = ((uint32_t)frame[data] << 8 | frame[data + 1]) +
+               ((uint32_t)frame[sum_at] << 8 | frame[sum_at + 1]);
+        word = (word & 0xffff) + (word >> 16);
+        frame[data] = (uint8_t)(word >> 8);
+        frame[data + 1] = (uint8_t)word;
+        assert_int_equal(nb_send(&rig, 0, &packet), XENPV_NETIF_OKAY);
+        assert_true(nb_wire_take(&rig, &got));
+        assert_true(nb_good_sums(got.data, got.bytes));
+        assert_int_equal(got.data[sum_at] << 8 | got.data[sum_at + 1], ip.udp ? 0xffff : 0);
+        nb_down(&rig);
+    }
+}
+
+static int refuse_all(void *ctx, const struct xenpv_link_frame *unused)
+{
+    (void)ctx;
+    (void)unused;
+    return XENPV_EFULL;
+}
+
+/* Of a packet whose segments are dropped the frontend is told so. */
+static void test_segments_dropped(void **state)
+{
+    struct xenpv_netif_extra extra = GSO(1, 1000);
+    struct nb_packet packet = {.frame = frame, .extra = &extra, .extras = 1, .parts = 2};
+
+    (void)state;
+    nb_up(&rig);
+    rig.link.takes = 0;
+    rig.link.send = refuse_all;
+    nb_start(&rig);
+    nb_connect(&rig, &(struct nb_front){0});
+    packet.total = nb_make_ip(frame, &(struct nb_ip){.payload = 5000});
+    assert_int_equal(nb_send(&rig, 0, &packet), XENPV_NETIF_DROPPED);
+    assert_int_equal(nb_stats(&rig).tx_dropped, 1);
+    nb_down(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -265,6 +336,8 @@ int main(void)
         cmocka_unit_test(test_checksum_flags),
         cmocka_unit_test(test_blank_lies),
         cmocka_unit_test(test_segments),
+        cmocka_unit_test(test_checksum_of_zero),
+        cmocka_unit_test(test_segments_dropped),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
