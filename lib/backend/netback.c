@@ -185,11 +185,11 @@ static void serve_queue_tx(struct xenpv_netback *back, struct netback_queue *q)
     netback_serve_tx(back, q);
     if (q->more)
         return;
-    if (!netback_overdrawn(back))
-        q->more = rest(back, &q->tx, q->tx.port);
     /* What the rate holds back is no reason to look again at once, and no event is. */
-    else if (heard(back, q->tx.port))
-        q->tx.armed = false;
+    if (netback_overdrawn(back))
+        heard(back, q->tx.port);
+    else
+        q->more = rest(back, &q->tx, q->tx.port);
 }
 
 static bool serve(struct xenpv_netback *back)

@@ -543,6 +543,53 @@ static void test_closed_under_reconfiguring(void **state)
     nb_down(&rig);
 }
 
+/* Who writes two channels where that is not offered has written none. */
+static void test_split_not_offered(void **state)
+{
+    (void)state;
+    nb_up(&rig);
+    rig.config.without = XENPV_NET_SPLIT;
+    nb_start(&rig);
+    nb_set(&rig, NB_FRONT, "state", "1");
+    nb_until(&rig, 2);
+    nb_share(&rig, &(struct nb_front){.split = true});
+    nb_set(&rig, NB_FRONT, "state", "4");
+    nb_until(&rig, 5);
+    assert_int_equal(xenpv_netback_detail(rig.back)->error, XENPV_EBROKEN);
+    nb_set(&rig, NB_FRONT, "state", "6");
+    nb_until(&rig, 6);
+    nb_end(&rig);
+    nb_down(&rig);
+}
+
+static void send_and_close(void *ctx, const char *call)
+{
+    (void)ctx;
+    if (strcmp(call, "start") != 0 || batches++)
+        return;
+    nb_tx_packet(&rig, 0, &(struct nb_packet){.frame = bytes, .total = 100, .parts = 1});
+    nb_tx_publish(&rig, 0);
+}
+
+/* A packet that is published before the frontend closes goes out, however late that is seen. */
+static void test_last_packet(void **state)
+{
+    (void)state;
+    nb_up(&rig);
+    nb_start(&rig);
+    nb_connect(&rig, &(struct nb_front){0});
+    nb_steps(&rig, 5);
+    nb_set(&rig, NB_FRONT, "state", "5");
+    rig.faulty.before = send_and_close;
+    batches = 0;
+    nb_steps(&rig, 1);
+    rig.faulty.before = NULL;
+    nb_until(&rig, 5);
+    assert_int_equal(nb_tx_take(&rig, 0).status, XENPV_NETIF_OKAY);
+    assert_true(nb_wire_take(&rig, &(struct xenpv_link_frame){0}));
+    nb_down(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -561,6 +608,8 @@ int main(void)
         cmocka_unit_test(test_configurations),
         cmocka_unit_test(test_one_of_two_channels),
         cmocka_unit_test(test_closed_under_reconfiguring),
+        cmocka_unit_test(test_split_not_offered),
+        cmocka_unit_test(test_last_packet),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

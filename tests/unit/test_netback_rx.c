@@ -401,7 +401,8 @@ static void test_loopback(void **state)
     nb_down(&rig);
 }
 
-/* Both come in one step, the larger one first: what is asked for is what the first one needs. */
+/* Both come in one step, for one queue of two, the larger one first: what is asked for is what the
+ * first one needs. */
 static void test_order_of_waiting(void **state)
 {
     struct xenpv_ring *ring = &rig.queue[0].rx;
@@ -409,7 +410,7 @@ static void test_order_of_waiting(void **state)
     (void)state;
     nb_up(&rig);
     nb_start(&rig);
-    nb_connect(&rig, &(struct nb_front){0});
+    nb_connect(&rig, &(struct nb_front){.queues = 2});
     nb_rx_post(&rig, 0, 0, 1);
     send_plain(9000, 1);
     send_plain(60, 2);

@@ -285,13 +285,38 @@ static void test_gso_and_headroom(void **state)
     nb_down(&rig);
 }
 
+/* What is large has a blank checksum, whatever else is said of it. */
+static void test_gso_is_blank(void **state)
+{
+    static const uint8_t kinds[] = {XENPV_LINK_AS_IS, XENPV_LINK_GOOD, XENPV_LINK_BLANK};
+    uint32_t count = nb_make_ip(bytes, &(struct nb_ip){.payload = 9000});
+
+    (void)state;
+    nb_up(&rig);
+    nb_start(&rig);
+    nb_connect(&rig, &(struct nb_front){0});
+    nb_rx_post(&rig, 0, 0, 20);
+    for (uint32_t i = 0; i < COUNT(kinds); i++) {
+        nb_wire_send(&rig, &(struct xenpv_link_frame){.data = bytes,
+                                                      .bytes = count,
+                                                      .checksum = kinds[i],
+                                                      .gso_type = XENPV_NETIF_GSO_TCPV4,
+                                                      .gso_size = 1400});
+        nb_steps(&rig, 1);
+        assert_true(nb_receive(&rig, 0, 4 * i, &got));
+        assert_int_equal(got.slots, 4);
+        assert_int_equal(got.flags & 3, XENPV_NETRXF_CSUM_BLANK | XENPV_NETRXF_DATA_VALIDATED);
+    }
+    nb_down(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_checksum_flags),     cmocka_unit_test(test_gso),
         cmocka_unit_test(test_gso_of_one_segment), cmocka_unit_test(test_gso_of_others),
         cmocka_unit_test(test_senseless_frames),   cmocka_unit_test(test_many_cut),
-        cmocka_unit_test(test_gso_and_headroom),
+        cmocka_unit_test(test_gso_and_headroom),   cmocka_unit_test(test_gso_is_blank),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

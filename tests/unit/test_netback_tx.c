@@ -454,6 +454,35 @@ static void test_cut_short(void **state)
     }
 }
 
+/* Pages that we may only read, as other frontends grant them. */
+static void test_readonly_pages(void **state)
+{
+    static _Alignas(XENPV_PAGE_SIZE) uint8_t page[XENPV_PAGE_SIZE];
+
+    (void)state;
+    for (uint32_t way = 0; way < 2; way++) {
+        uint32_t ref, mine;
+        struct xenpv_grant_region region = {.memory = page, .pages = 1, .refs = &ref};
+
+        nb_up(&rig);
+        if (way)
+            use_map_only();
+        nb_start(&rig);
+        nb_connect(&rig, &(struct nb_front){0});
+        nb_fill(page, sizeof(page), way);
+        assert_int_equal(rig.front_port.grant->share_own(rig.front_port.ctx, 0, &region, false),
+                         XENPV_OK);
+        mine = rig.data_refs[0];
+        rig.data_refs[0] = ref;
+        assert_int_equal(nb_send(&rig, 0, &(struct nb_packet){.total = 4096, .parts = 1}),
+                         XENPV_NETIF_OKAY);
+        rig.data_refs[0] = mine;
+        expect_frame(page, 4096, XENPV_LINK_AS_IS);
+        assert_int_equal(rig.front_port.grant->end(rig.front_port.ctx, &region), XENPV_OK);
+        nb_down(&rig);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -469,6 +498,7 @@ int main(void)
         cmocka_unit_test(test_full_ring),
         cmocka_unit_test(test_BE01_producer),
         cmocka_unit_test(test_cut_short),
+        cmocka_unit_test(test_readonly_pages),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
