@@ -40,8 +40,8 @@ static void test_BE01_nothing_is_left(void **state)
 
 /* ---- how much work one makes ----------------------------------------------------------------- */
 
-/* A packet that is to be cut, for a link or for a frontend that takes none whole, into more segments
- * than any TCP would have it: it is refused, and nothing is cut. */
+/* A packet that is to be cut, for a link or for a frontend that takes none whole, into more
+ * segments than any TCP would have it: it is refused, and nothing is cut. */
 static void test_tiny_segments(void **state)
 {
     static const uint16_t sizes[] = {1, 7, 8, 9};
@@ -73,7 +73,7 @@ static void test_tiny_segments(void **state)
     }
 }
 
-/* Sizes that are more than 2^16 together, and fit the whole in the 16 bits that are left of them. */
+/* Sizes that are more than 2^16 together, and fit the whole in the 16 bits that are left. */
 static void test_BE08_sizes_that_wrap(void **state)
 {
     uint32_t sizes[18] = {50};

@@ -65,8 +65,9 @@ void xenpv_netback_close(struct xenpv_netback *back, uint64_t now);
 
 /*
  * Does what can be done now, at most one ring of each queue, one list of static grants and 256
- * frames of the link, and returns where the handshake stands. `now` is any clock in milliseconds that never goes back. The key
- * `rate` of the toolstack ("BYTES,MICROSECONDS") bounds what is taken from the frontend.
+ * frames of the link, and returns where the handshake stands. `now` is any clock in milliseconds
+ * that never goes back. The key `rate` of the toolstack ("BYTES,MICROSECONDS") bounds what is taken
+ * from the frontend.
  */
 enum xenpv_bus_phase xenpv_netback_step(struct xenpv_netback *back, uint64_t now);
 
