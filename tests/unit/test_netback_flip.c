@@ -2,8 +2,8 @@
 /*
  * The frontend rewrites its requests while the backend reads them: at each single load in turn
  * others stand there (XSA-155). Whichever are taken, or a mixture, each slot is answered once or
- * the connection ends, no page is left, and no word is loaded twice: the number of loads is what one
- * reading takes. The backend of this program is built with a hook before each load.
+ * the connection ends, no page is left, and no word is loaded twice: the number of loads is what
+ * one reading takes. The backend of this program is built with a hook before each load.
  */
 #include "netback_rig.h"
 
