@@ -79,9 +79,6 @@ const struct xenpv_key netback_own_keys[NETBACK_OWN] = {
     {"rate", XENPV_KEY_TEXT, false, 0, 0, 0},
 };
 
-/* The least that a window may let through: a packet of any size. */
-#define BURST 131072u
-
 void netback_set_rate(struct xenpv_netback *back, const char *text)
 {
     uint32_t length = 0, comma;
@@ -97,7 +94,7 @@ void netback_set_rate(struct xenpv_netback *back, const char *text)
         !xenpv_parse_number(text + comma + 1, length - comma - 1, &us) || bytes == 0 ||
         bytes > INT64_MAX || us < 1000)
         return;
-    back->rate = (struct netback_rate){.bytes = bytes, .window_ms = us / 1000, .left = BURST};
+    back->rate = (struct netback_rate){.bytes = bytes, .window_ms = us / 1000};
 }
 
 /* ---- what the frontend says ------------------------------------------------------------------ */

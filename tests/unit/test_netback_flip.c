@@ -157,11 +157,74 @@ static void test_xsa155_slots_change(void **state)
     nb_down(&rig);
 }
 
+static uint32_t loads_of_step(void)
+{
+    flip.loads = flip.flip_at = 0;
+    flip.counting = true;
+    xenpv_netback_step(rig.back, xenpv_mock_now(rig.mock));
+    flip.counting = false;
+    return flip.loads;
+}
+
+static void put_message(uint16_t type, uint32_t a, uint32_t b, uint32_t c)
+{
+    struct xenpv_netif_ctrl_request request = {.type = type, .data = {a, b, c}};
+
+    xenpv_netif_put_ctrl_request(&request, xenpv_ring_next_out(&rig.control));
+    xenpv_ring_publish(&rig.control);
+}
+
+/* The other rings, and lists: two words of an rx request, four of a message, two of an entry. */
+static void test_xsa155_other_rings(void **state)
+{
+    static uint8_t bytes[60] = {2};
+    static struct nb_received got;
+    uint32_t idle, one, *list;
+
+    (void)state;
+    nb_up(&rig);
+    nb_start(&rig);
+    nb_connect(&rig, &(struct nb_front){.control = true});
+    nb_rx_post(&rig, 0, 0, 50);
+    nb_steps(&rig, 20);
+    idle = loads_of_step();
+    for (uint32_t count = 1, page = 0; count < 6; count++) {
+        for (uint32_t i = 0; i < count; i++)
+            nb_wire_send(&rig, &(struct xenpv_link_frame){.data = bytes, .bytes = 60});
+        /* One more: whether they want to be told of the answers. */
+        assert_int_equal(loads_of_step(), idle + 1 + 2 * count);
+        for (uint32_t i = 0; i < count; i++)
+            assert_true(nb_receive(&rig, 0, page++, &got));
+    }
+    nb_steps(&rig, 1);
+    put_message(XENPV_NETIF_CTRL_GET_HASH_FLAGS, 0, 0, 0);
+    one = loads_of_step();
+    assert_in_range(one, idle + 4, idle + 6); /* ... and what one answer takes */
+    nb_steps(&rig, 1);
+    for (uint32_t i = 0; i < 7; i++)
+        put_message((uint16_t)(i + 1), 31000, 1, 0);
+    assert_int_equal(loads_of_step(), one + 6 * 4);
+    list = (uint32_t *)(void *)nb_page(&rig, 299);
+    for (uint32_t i = 0; i < 20; i++) {
+        struct xenpv_netif_gref gref = {.ref = rig.data_refs[i]};
+
+        xenpv_netif_put_gref(&gref, list + (size_t)2 * i);
+    }
+    for (uint16_t type = XENPV_NETIF_CTRL_ADD_GREF_MAPPING;
+         type <= XENPV_NETIF_CTRL_DEL_GREF_MAPPING; type++) {
+        nb_steps(&rig, 1);
+        put_message(type, 0, rig.data_refs[299], 20);
+        assert_int_equal(loads_of_step(), one + 20 * 2);
+    }
+    nb_down(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_xsa155_loads),
         cmocka_unit_test(test_xsa155_slots_change),
+        cmocka_unit_test(test_xsa155_other_rings),
     };
 
     before_load = at_load;

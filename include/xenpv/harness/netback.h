@@ -105,7 +105,7 @@ struct xenpv_netback_stats {
     uint64_t tx_errors;           /* packets that were answered with ERROR */
     uint64_t tx_dropped;          /* packets that the link dropped */
     uint64_t rx_frames, rx_bytes; /* given to the frontend */
-    uint64_t rx_errors;           /* frames that could not be copied to its pages */
+    uint64_t rx_errors;           /* pages of its own that could not be written */
     uint64_t rx_dropped;          /* no room to wait, too large for it, or waited too long */
     uint64_t rx_filtered;         /* multicast that it did not want */
     uint64_t messages;            /* on the control ring */
