@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <linux/if_packet.h>
 #include <linux/if_tun.h>
+#include <linux/rtnetlink.h>
 #include <linux/virtio_net.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
@@ -299,6 +300,53 @@ static void test_tap_of_another(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+static void delete_device(void)
+{
+    struct {
+        struct nlmsghdr header;
+        struct ifinfomsg link;
+    } message = {.header = {.nlmsg_len = sizeof(message),
+                            .nlmsg_type = RTM_DELLINK,
+                            .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK},
+                 .link = {.ifi_index = (int)if_nametoindex(TAP)}};
+    struct {
+        struct nlmsghdr header;
+        struct nlmsgerr error;
+    } answer;
+    int netlink = socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
+
+    assert_true(netlink >= 0 && message.link.ifi_index > 0);
+    assert_int_equal(send(netlink, &message, sizeof(message), 0), sizeof(message));
+    assert_true(recv(netlink, &answer, sizeof(answer), 0) > 0);
+    assert_int_equal(answer.header.nlmsg_type, NLMSG_ERROR);
+    assert_int_equal(answer.error.error, 0);
+    close(netlink);
+}
+
+/* A device that somebody deletes has no carrier any more, and wakes nobody for ever. */
+static void test_tap_deleted(void **state)
+{
+    struct xenpv_link_frame frame;
+    struct xenpv_link link;
+
+    (void)state;
+    if (!set_up_tap(&link))
+        skip();
+    while (take(&link, &frame))
+        ;
+    assert_true(link.carrier(link.ctx));
+    assert_true(link.wait_handle(link.ctx) >= 0);
+    delete_device();
+    assert_int_equal(take(&link, &frame), 0);
+    assert_false(link.carrier(link.ctx));
+    assert_int_equal(link.wait_handle(link.ctx), XENPV_NO_HANDLE);
+    nb_make_ip(bytes, &(struct nb_ip){.payload = 100});
+    assert_int_equal(link.send(link.ctx, &(struct xenpv_link_frame){.data = bytes, .bytes = 154}),
+                     XENPV_EIO);
+    close(control_socket);
+    link.close(link.ctx);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -306,6 +354,7 @@ int main(void)
         TEST(test_tap_offloads),
         TEST(test_tap_inner_checksum),
         TEST(test_tap_of_another),
+        TEST(test_tap_deleted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -89,8 +89,9 @@ int xenpv_link_null(uint32_t bytes, struct xenpv_link *link);
 /*
  * A Linux TAP device, made if there is none of that name: what its kernel sends to it is received,
  * and the other way round; with checksum offload and large packets in both directions. Its address,
- * its MTU and whether it is up are the administrator's business. A frame that the kernel has sent
- * is lost if it does not fit XENPV_LINK_FRAME_MAX. XENPV_EINVAL: no name of 1 to 15 bytes;
+ * its MTU and whether it is up are the administrator's business. Deleted, it has no carrier, and
+ * XENPV_NO_HANDLE to wait for. A frame that the kernel has sent is lost if it does not fit
+ * XENPV_LINK_FRAME_MAX. XENPV_EINVAL: no name of 1 to 15 bytes;
  * XENPV_EACCES; XENPV_ENOENT: no TUN driver; XENPV_EBUSY: it is in use; XENPV_ENOTSUP: not on
  * Linux; XENPV_ENOMEM. Not on Windows.
  */

@@ -17,6 +17,7 @@
 struct tap {
     struct xenpv_allocator allocator;
     int fd;
+    bool gone; /* somebody has deleted the device */
 };
 
 /* ---- from the frontend ----------------------------------------------------------------------- */
@@ -102,7 +103,7 @@ static void take_header(struct xenpv_link_frame *frame, const struct virtio_net_
 
 static int receive_tap(void *ctx, struct xenpv_link_frame *frame)
 {
-    int fd = ((struct tap *)ctx)->fd;
+    struct tap *tap = ctx;
     struct virtio_net_hdr header;
     char more; /* what comes here shows that the frame does not fit */
     struct iovec parts[3] = {
@@ -110,8 +111,9 @@ static int receive_tap(void *ctx, struct xenpv_link_frame *frame)
     ssize_t got, most = (ssize_t)sizeof(header) + XENPV_LINK_FRAME_MAX;
 
     do
-        got = readv(fd, parts, 3);
+        got = readv(tap->fd, parts, 3);
     while (got > most || (got < 0 && errno == EINTR));
+    tap->gone = got < 0 && errno == EBADFD;
     if (got < (ssize_t)sizeof(header) + 14)
         return XENPV_ENOENT;
     frame->bytes = (uint32_t)got - (uint32_t)sizeof(header);
@@ -121,9 +123,17 @@ static int receive_tap(void *ctx, struct xenpv_link_frame *frame)
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
+/* The descriptor of a device that is gone is readable for ever, and nothing comes of it. */
 static xenpv_handle tap_handle(void *ctx)
 {
-    return ((struct tap *)ctx)->fd;
+    const struct tap *tap = ctx;
+
+    return tap->gone ? XENPV_NO_HANDLE : tap->fd;
+}
+
+static bool tap_carrier(void *ctx)
+{
+    return !((struct tap *)ctx)->gone;
 }
 
 static void close_tap(void *ctx)
@@ -190,11 +200,12 @@ int xenpv_link_tap(const struct xenpv_allocator *allocator, const char *name,
         close(fd);
         return XENPV_ENOMEM;
     }
-    *tap = (struct tap){*allocator, fd};
+    *tap = (struct tap){.allocator = *allocator, .fd = fd};
     *link = (struct xenpv_link){.ctx = tap,
                                 .takes = XENPV_LINK_TAKES_BLANK | XENPV_LINK_TAKES_GSO,
                                 .send = send_tap,
                                 .receive = receive_tap,
+                                .carrier = tap_carrier,
                                 .wait_handle = tap_handle,
                                 .close = close_tap};
     return XENPV_OK;
