@@ -210,10 +210,10 @@ static void test_xsa155_other_rings(void **state)
 
         xenpv_netif_put_gref(&gref, list + (size_t)2 * i);
     }
-    for (uint16_t type = XENPV_NETIF_CTRL_ADD_GREF_MAPPING;
+    for (uint32_t type = XENPV_NETIF_CTRL_ADD_GREF_MAPPING;
          type <= XENPV_NETIF_CTRL_DEL_GREF_MAPPING; type++) {
         nb_steps(&rig, 1);
-        put_message(type, 0, rig.data_refs[299], 20);
+        put_message((uint16_t)type, 0, rig.data_refs[299], 20);
         assert_int_equal(loads_of_step(), one + 20 * 2);
     }
     nb_down(&rig);
