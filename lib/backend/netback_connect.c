@@ -163,12 +163,13 @@ static int on_connect(void *owner)
     return error ? error : attach_control(back);
 }
 
-/* What the frontend has published by now is done when it is to be; what it publishes later is not:
- * it was told, and might go on for ever. */
+/* What the frontend has published by now is done when it is to be, whatever its rate; what it
+ * publishes later is not: it was told, and might go on for ever. */
 static bool on_quiesce(void *owner, enum xenpv_quiesce how)
 {
     struct xenpv_netback *back = owner;
 
+    back->rate = (struct netback_rate){0};
     for (uint32_t i = 0; i < back->queues && how == XENPV_QUIESCE_DRAIN; i++)
         netback_serve_tx(back, &back->queue[i]);
     netback_detach(back);

@@ -590,6 +590,29 @@ static void test_last_packet(void **state)
     nb_down(&rig);
 }
 
+/* ... and so does what a rate has held back: there is no later any more. */
+static void test_last_packets_of_a_rate(void **state)
+{
+    uint32_t answered = 0;
+
+    (void)state;
+    nb_up(&rig);
+    nb_set(&rig, NB_BACK, "rate", "10000,50000");
+    nb_start(&rig);
+    nb_connect(&rig, &(struct nb_front){0});
+    for (uint32_t i = 0; i < 100; i++)
+        nb_tx_packet(&rig, 0, &(struct nb_packet){.frame = bytes, .total = 4000, .parts = 1});
+    nb_tx_publish(&rig, 0);
+    nb_steps(&rig, 2);
+    assert_in_range(xenpv_ring_available(&rig.queue[0].tx), 1, 10);
+    nb_set(&rig, NB_FRONT, "state", "5");
+    nb_until(&rig, 5);
+    for (; xenpv_ring_available(&rig.queue[0].tx); answered++)
+        assert_int_equal(nb_tx_take(&rig, 0).status, XENPV_NETIF_OKAY);
+    assert_int_equal(answered, 100);
+    nb_down(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -610,6 +633,7 @@ int main(void)
         cmocka_unit_test(test_closed_under_reconfiguring),
         cmocka_unit_test(test_split_not_offered),
         cmocka_unit_test(test_last_packet),
+        cmocka_unit_test(test_last_packets_of_a_rate),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
