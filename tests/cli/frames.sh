@@ -201,6 +201,14 @@ done <<TABLE
 4|35 sent, 0 of them large packets|--no-sg
 TABLE
 
+bytes jumbo 8000
+tcp 4 jumbo >frame
+pcap frame >jumbo.pcap
+run --mock-net pair,capture=sent.pcap --mock-backend mtu=9000 net send vif/0 --pcap jumbo.pcap --no-sg
+judge "a packet of several pages, frame by frame" 0 ""
+frames sent.pcap 54 >got
+same "a packet of several pages, frame by frame: what it carried" got jumbo
+
 echo "# both ways, whatever is negotiated"
 frames plain.pcap | wc -c >whole
 for switch in --queues --no-sg --no-csum4 --no-csum6 --no-gso4 --no-gso6 --no-rx-notify --no-split \

@@ -82,6 +82,14 @@ for mtu in 68 1500 8900 9000 65517; do
     judge "seed_A5 ping with an MTU of $mtu" 0 ""
     last "seed_A5 ping with an MTU of $mtu: all of them" "2 sent, 2 received: 2 of 2 answered; .*"
 done
+for switch in "--no-sg" "--mock-backend sg=0"; do
+    # shellcheck disable=SC2086 # words
+    run --mock-net pair --mock-backend mtu=9000 "${ping4[@]}" --count 1 --size 4054 $switch
+    judge "ping of a whole page with $switch" 0 ""
+    # shellcheck disable=SC2086 # words
+    expect "ping of more than a page with $switch" 2 "--size: an MTU of 4082 has room for 4054 bytes" \
+        --mock-net pair --mock-backend mtu=9000 "${ping4[@]}" --count 1 --size 4055 $switch
+done
 while read -r pattern; do
     # shellcheck disable=SC2086 # words
     expect "ping: '$pattern'" 2 ".*" --mock-net pair net ping vif/0 --address $pattern

@@ -177,6 +177,25 @@ static bool is_done(const struct ping *ping, uint64_t now)
     return all_sent(ping) && (ping->received + ping->damaged >= ping->sent || now >= ping->end_at);
 }
 
+/* What depends on the card, and on each connection anew. */
+static int suit(struct ping *ping)
+{
+    struct xenpv_net_info info;
+    uint32_t head = packet_echo_head(ping->target.ip.v6) - PACKET_ETHERNET;
+    uint32_t mtu = vif_mtu(ping->vif);
+    const char *name = ping->vif->device.name;
+
+    xenpv_net_info(ping->vif->net, &info);
+    if (!info.has_mac)
+        return complain(STATUS_FAILED, "%s: it has no address: its key 'mac' is missing or wrong",
+                        name);
+    if (mtu < head || ping->size > mtu - head)
+        return complain(STATUS_USAGE, "--size: an MTU of %u has room for %u bytes", mtu,
+                        mtu < head ? 0 : mtu - head);
+    memcpy(ping->host.mac, info.mac, 6);
+    return STATUS_DONE;
+}
+
 static int run(struct ping *ping)
 {
     struct vif *vif = ping->vif;
@@ -188,8 +207,13 @@ static int run(struct ping *ping)
         struct vif_frame frame;
         uint64_t due;
 
-        if (vif_is_new(vif))
+        if (vif_is_new(vif)) {
+            int status = suit(ping);
+
+            if (status != STATUS_DONE)
+                return status;
             announce(ping);
+        }
         for (uint32_t i = 0; i < NET_ROUND && vif_receive(vif, &frame); i++)
             take(ping, &frame);
         now = machine_now(vif->machine);
@@ -251,33 +275,12 @@ static void print_json(const struct ping *ping)
     json_close('}');
 }
 
-/* What depends on the card. */
-static int suit(struct ping *ping)
-{
-    struct xenpv_net_info info;
-    uint32_t head = packet_echo_head(ping->target.ip.v6) - PACKET_ETHERNET;
-    const char *name = ping->vif->device.name;
-
-    xenpv_net_info(ping->vif->net, &info);
-    if (!info.has_mac)
-        return complain(STATUS_FAILED, "%s: it has no address: its key 'mac' is missing or wrong",
-                        name);
-    if (info.mtu < head || ping->size > info.mtu - head)
-        return complain(STATUS_USAGE, "--size: an MTU of %u has room for %u bytes", info.mtu,
-                        info.mtu < head ? 0 : info.mtu - head);
-    memcpy(ping->host.mac, info.mac, 6);
-    return STATUS_DONE;
-}
-
 static int use(struct vif *vif, void *ctx)
 {
     struct ping *ping = ctx;
     int status;
 
     ping->vif = vif;
-    status = suit(ping);
-    if (status != STATUS_DONE)
-        return status;
     status = run(ping);
     if (ping->sent == 0)
         return status;

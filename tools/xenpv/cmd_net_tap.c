@@ -39,22 +39,22 @@ static void follow_carrier(struct tap *tap, bool up)
         remark(tap->options, "%s: carrier %s", tap->name, up ? "up" : "down");
 }
 
-/* What the vif's keys say. A TAP device has at most an MTU of 65521; with less than its peers' it
- * can be used as well as others. */
+/* What the vif's keys say. A device with an MTU of its own can be used as well as others. */
 static void follow_keys(struct tap *tap)
 {
     bool connected = xenpv_net_state(tap->vif->net) == XENPV_NET_CONNECTED;
+    uint32_t mtu = vif_mtu(tap->vif);
     struct xenpv_net_info info;
 
     xenpv_net_info(tap->vif->net, &info);
     follow_carrier(tap, connected && info.carrier);
-    if (!connected || info.mtu == tap->mtu)
+    if (!connected || mtu == tap->mtu)
         return;
-    tap->mtu = info.mtu;
+    tap->mtu = mtu;
     forward_renew(tap->forward);
-    if (os_tap_set_mtu(tap->handle, info.mtu) != 0)
+    if (os_tap_set_mtu(tap->handle, mtu) != 0)
         complain(STATUS_DONE, "%s: it cannot have the card's MTU of %u, and keeps its own: %s",
-                 tap->name, info.mtu, strerror(errno));
+                 tap->name, mtu, strerror(errno));
 }
 
 static int prepare(struct tap *tap)

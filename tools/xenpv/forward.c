@@ -38,7 +38,7 @@ void forward_renew(struct forward *forward)
 
     xenpv_net_info(forward->vif->net, &info);
     forward->features = info.features;
-    forward->mtu = info.mtu;
+    forward->mtu = vif_mtu(forward->vif);
 }
 
 struct xenpv_link_frame *forward_next(struct forward *forward)

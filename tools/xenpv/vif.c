@@ -10,6 +10,8 @@
 
 #define CLOSE_MS 5000u /* for each step of closing, or less if --timeout says so */
 
+#define ETHERNET 14u /* bytes of its header */
+
 #define TX_BUFFERS  256u
 #define RX_BUFFERS  256u
 #define BUFFERS_MIN XENPV_NETIF_SLOTS_MIN /* one large packet */
@@ -160,6 +162,14 @@ void vif_submit(struct vif *vif)
 {
     for (uint32_t i = 0; i < vif->queues; i++)
         xenpv_netq_submit(xenpv_net_queue(vif->net, i));
+}
+
+uint32_t vif_mtu(const struct vif *vif)
+{
+    struct xenpv_net_info info;
+
+    xenpv_net_info(vif->net, &info);
+    return info.mtu < info.max_frame - ETHERNET ? info.mtu : info.max_frame - ETHERNET;
 }
 
 uint32_t vif_pending(const struct vif *vif)

@@ -70,6 +70,10 @@ bool vif_is_new(struct vif *vif);
 int vif_send(struct vif *vif, void *frame, uint32_t bytes, const struct xenpv_net_offload *offload);
 void vif_submit(struct vif *vif);
 
+/* The most that a frame may carry behind Ethernet's header: the MTU, or less where the backend takes
+ * no frame of several pages. */
+uint32_t vif_mtu(const struct vif *vif);
+
 /* Packets that were sent and have not ended. */
 uint32_t vif_pending(const struct vif *vif);
 
