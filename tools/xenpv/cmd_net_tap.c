@@ -142,6 +142,8 @@ static int run(struct tap *tap)
 
     if (status != STATUS_DONE)
         return status;
+    notice(tap->options, "%s is the network device %s; a signal ends that", vif->device.name,
+           tap->name);
     while (vif_step(vif)) {
         if (os_stop_signal())
             return STATUS_DONE;
@@ -166,8 +168,6 @@ static int use(struct vif *vif, void *ctx)
     tap->forward = forward_make(vif);
     if (!tap->forward)
         return complain(STATUS_ENVIRONMENT, "out of memory");
-    notice(tap->options, "%s is the network device %s; a signal ends that", vif->device.name,
-           tap->name);
     status = run(tap);
     remark(tap->options,
            "%s: %" PRIu64 " frames from the kernel, %" PRIu64 " of them lost, %" PRIu64
