@@ -249,7 +249,8 @@ struct file {
     const void *content;
     uint32_t length;
     int error;
-    uint32_t frames;
+    uint32_t frames, left_out;
+    bool broken;
 };
 
 #define HEAD "\xd4\xc3\xb2\xa1\2\0\4\0\0\0\0\0\0\0\0\0\377\377\0\0"
@@ -258,64 +259,69 @@ struct file {
 static void test_odd_files(void **state)
 {
     static const struct file files[] = {
-        {"empty", "", 0, XENPV_EINVAL, 0},
-        {"text", "this is no file of frames at all", 32, XENPV_EINVAL, 0},
-        {"no Ethernet", HEAD "\x65\0\0\0", 24, XENPV_EINVAL, 0},
-        {"no frame", HEAD "\1\0\0\0", 24, XENPV_OK, 0},
+        {"empty", "", 0, XENPV_EINVAL, 0, 0, false},
+        {"text", "this is no file of frames at all", 32, XENPV_EINVAL, 0, 0, false},
+        {"no Ethernet", HEAD "\x65\0\0\0", 24, XENPV_EINVAL, 0, 0, false},
+        {"no frame", HEAD "\1\0\0\0", 24, XENPV_OK, 0, 0, false},
         {"14 bytes",
          HEAD "\1\0\0\0"
               "\0\0\0\0\0\0\0\0\x0e\0\0\0\x0e\0\0\0"
               "ddddddssssssTT",
-         54, XENPV_OK, 1},
+         54, XENPV_OK, 1, 0, false},
         {"13 bytes",
          HEAD "\1\0\0\0"
               "\0\0\0\0\0\0\0\0\x0d\0\0\0\x0d\0\0\0"
               "ddddddssssssT",
-         53, XENPV_OK, 0},
+         53, XENPV_OK, 0, 1, false},
         {"14 bytes of 15",
          HEAD "\1\0\0\0"
               "\0\0\0\0\0\0\0\0\x0e\0\0\0\x0f\0\0\0"
               "ddddddssssssTT",
-         54, XENPV_OK, 0},
+         54, XENPV_OK, 0, 1, false},
         {"nanoseconds",
          "\x4d\x3c\xb2\xa1\2\0\4\0\0\0\0\0\0\0\0\0\377\377\0\0\1\0\0\0"
          "\0\0\0\0\xff\xc9\x9a\x3b\x0e\0\0\0\x0e\0\0\0"
          "ddddddssssssTT",
-         54, XENPV_OK, 1},
+         54, XENPV_OK, 1, 0, false},
         {"the other byte order",
          "\xa1\xb2\xc3\xd4\0\2\0\4\0\0\0\0\0\0\0\0\0\0\377\377\0\0\0\1"
          "\0\0\0\0\0\0\0\0\0\0\0\x0e\0\0\0\x0e"
          "ddddddssssssTT",
-         54, XENPV_OK, 1},
+         54, XENPV_OK, 1, 0, false},
         {"pcapng",
          "\x0a\x0d\x0d\x0a\x1c\0\0\0\x4d\x3c\x2b\x1a\1\0\0\0\377\377\377\377\377\377\377\377"
          "\x1c\0\0\0"
          "\1\0\0\0\x14\0\0\0\1\0\0\0\377\377\0\0\x14\0\0\0"
          "\6\0\0\0\x30\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x0e\0\0\0\x0e\0\0\0"
          "ddddddssssssTT\0\0\x30\0\0\0",
-         96, XENPV_OK, 1},
+         96, XENPV_OK, 1, 0, false},
         {"more than there can be, then a frame",
          HEAD "\1\0\0\0"
               "\0\0\0\0\0\0\0\0\377\377\377\377\377\377\377\377"
               "\0\0\0\0\0\0\0\0\x0e\0\0\0\x0e\0\0\0"
               "ddddddssssssTT",
-         70, XENPV_OK, 0},
+         70, XENPV_OK, 0, 0, true},
         {"more bytes than the frame had",
          HEAD "\1\0\0\0"
               "\0\0\0\0\0\0\0\0\x10\0\0\0\x0e\0\0\0"
               "ddddddssssssTT..",
-         56, XENPV_OK, 1},
+         56, XENPV_OK, 1, 0, false},
+        {"the file ends in a header",
+         HEAD "\1\0\0\0"
+              "\0\0\0\0\0\0\0",
+         31, XENPV_OK, 0, 0, true},
         {"the file ends in a frame",
          HEAD "\1\0\0\0"
               "\0\0\0\0\0\0\0\0\x0e\0\0\0\x0e\0\0\0"
               "dddddd",
-         46, XENPV_OK, 0},
+         46, XENPV_OK, 0, 0, true},
     };
     struct xenpv_link link;
     struct xenpv_link_frame frame;
 
     (void)state;
     for (size_t i = 0; i < COUNT(files); i++) {
+        struct xenpv_link_omission omitted;
         uint32_t frames = 0;
         FILE *file;
         int error;
@@ -333,6 +339,10 @@ static void test_odd_files(void **state)
                 frames++;
             if (frames != files[i].frames)
                 fail_msg("%s: %u frames", files[i].what, frames);
+            omitted = xenpv_link_replay_omitted(&link);
+            if (omitted.frames != files[i].left_out || omitted.broken != files[i].broken)
+                fail_msg("%s: %u left out, %s", files[i].what, (unsigned)omitted.frames,
+                         omitted.broken ? "broken" : "not broken");
             link.close(link.ctx);
         }
         unlink(path);

@@ -100,12 +100,19 @@ int xenpv_link_tap(const struct xenpv_allocator *allocator, const char *name,
 
 /*
  * Replays the frames of a pcap file, one after the other, and drops what is sent to it. A frame
- * that the file has cut, or that is shorter than 14 bytes, is left out. XENPV_ENOENT, XENPV_EACCES;
- * XENPV_EINVAL: no pcap file of Ethernet; XENPV_ENOTSUP: built without libpcap; XENPV_ENOMEM. Not
- * on Windows.
+ * that the file has cut, or that is shorter than 14 bytes or longer than XENPV_LINK_FRAME_MAX, is
+ * left out. XENPV_ENOENT; XENPV_EACCES: it cannot be opened, errno says why; XENPV_EINVAL: no pcap
+ * file of Ethernet; XENPV_ENOTSUP: built without libpcap; XENPV_ENOMEM. Not on Windows.
  */
 int xenpv_link_replay(const struct xenpv_allocator *allocator, const char *path,
                       struct xenpv_link *link);
+
+/* Only of xenpv_link_replay: what it had not replayed when there was no frame any more. */
+struct xenpv_link_omission {
+    uint64_t frames; /* so many were left out */
+    bool broken;     /* the file breaks off, or is malformed: what follows there is not known */
+};
+struct xenpv_link_omission xenpv_link_replay_omitted(const struct xenpv_link *link);
 
 /*
  * Writes all frames that pass between a backend and `inner` to a pcap file, both ways, made anew;

@@ -44,6 +44,7 @@ static int open_file(const char *path, const char *mode, FILE **file)
 struct replay {
     struct xenpv_allocator allocator;
     pcap_t *pcap;
+    struct xenpv_link_omission omitted;
 };
 
 static int drop(void *ctx, const struct xenpv_link_frame *frame)
@@ -53,16 +54,29 @@ static int drop(void *ctx, const struct xenpv_link_frame *frame)
     return XENPV_OK;
 }
 
+static bool is_whole(const struct pcap_pkthdr *header)
+{
+    return header->caplen >= header->len && header->len >= 14 &&
+           header->len <= XENPV_LINK_FRAME_MAX;
+}
+
 static int replay_next(void *ctx, struct xenpv_link_frame *frame)
 {
+    struct replay *replay = ctx;
     struct pcap_pkthdr *header;
     const u_char *data;
 
-    do {
-        if (pcap_next_ex(((struct replay *)ctx)->pcap, &header, &data) != 1)
+    for (;;) {
+        int rc = pcap_next_ex(replay->pcap, &header, &data);
+
+        if (rc != 1) {
+            replay->omitted.broken |= rc == PCAP_ERROR;
             return XENPV_ENOENT;
-    } while (header->caplen < header->len || header->len < 14 ||
-             header->len > XENPV_LINK_FRAME_MAX);
+        }
+        if (is_whole(header))
+            break;
+        replay->omitted.frames++;
+    }
     memcpy(frame->data, data, header->len);
     frame->bytes = header->len;
     return XENPV_OK;
@@ -100,10 +114,15 @@ int xenpv_link_replay(const struct xenpv_allocator *allocator, const char *path,
         pcap_close(pcap);
         return error;
     }
-    *replay = (struct replay){*allocator, pcap};
+    *replay = (struct replay){.allocator = *allocator, .pcap = pcap};
     *link = (struct xenpv_link){
         .ctx = replay, .send = drop, .receive = replay_next, .close = close_replay};
     return XENPV_OK;
+}
+
+struct xenpv_link_omission xenpv_link_replay_omitted(const struct xenpv_link *link)
+{
+    return ((const struct replay *)link->ctx)->omitted;
 }
 
 /* ---- capture --------------------------------------------------------------------------------- */
@@ -232,6 +251,12 @@ int xenpv_link_replay(const struct xenpv_allocator *allocator, const char *path,
     (void)path;
     (void)link;
     return XENPV_ENOTSUP;
+}
+
+struct xenpv_link_omission xenpv_link_replay_omitted(const struct xenpv_link *link)
+{
+    (void)link;
+    return (struct xenpv_link_omission){0};
 }
 
 int xenpv_link_capture(const struct xenpv_allocator *allocator, const char *path,
