@@ -5,7 +5,7 @@
 # Options that a value stands behind.
 _xenpv_valued=" --port --mock-disk --mock-net --mock-backend --output --timeout --offset --length
  --target-offset --in --out --budget --queues --ring-order --segments --units --depth --size --mode --op
- --buffer --disk --repeats --time --grants --plot --address --count --interval --pcap --duration --rate
+ --buffer --disk --direction --gso --link --repeats --time --grants --plot --address --count --interval --pcap --duration --rate
  --repeat --name "
 
 # The command's words so far, options and their values left out, into `words`; what says where the
@@ -112,6 +112,9 @@ _xenpv() {
     --op) mapfile -t COMPREPLY < <(compgen -W "randread read write" -- "$current") ;;
     --buffer) mapfile -t COMPREPLY < <(compgen -W "shared bounce" -- "$current") ;;
     --disk) mapfile -t COMPREPLY < <(compgen -W "null empty memory" -- "$current") ;;
+    --direction) mapfile -t COMPREPLY < <(compgen -W "tx rx" -- "$current") ;;
+    --gso) mapfile -t COMPREPLY < <(compgen -W "off on" -- "$current") ;;
+    --link) mapfile -t COMPREPLY < <(compgen -W "null memory" -- "$current") ;;
     --mock-net) mapfile -t COMPREPLY < <(compgen -W "loopback pair pcap=" -- "$current") ;;
     pcap | *,capture) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
     --mock-disk | --in | --out | --plot | --pcap) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;

@@ -41,6 +41,10 @@ completes odd.img --mock-net pcap = o
 completes odd.img --mock-net = pair,capture = o
 completes vif/0 --mock-net pair net recv v
 completes vif/1 --mock-net = pair --mock-net = loopback info v
+completes memory bench net --link m
+completes rx bench net --direction = r
+completes off bench net --gso ""
+completes vif/0 --mock-net pair bench net --gso off v
 completes ls store ""
 completes --budget list --b
 completes --no-persistent info --no-p

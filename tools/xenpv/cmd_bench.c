@@ -157,8 +157,8 @@ const struct command bench_commands[] = {
      .help =
          "Sends frames, or takes those that come, and counts them: on a network card, or, without\n"
          "one, on a mock whose backend has a core to itself. Each cell runs beside a bare ring\n"
-         "without data or checks. On a card, frames are sent to its backend's own address, and\n"
-         "whatever comes is counted.\n"
+         "without data or checks. On a card, frames are sent to its backend's own address, and of\n"
+         "those that come those of the cell's size and kind are counted.\n"
          "  --size LIST        bytes of a frame, 64 to 64K (64,512,1514,4K,16K,64K; 64K counts as\n"
          "                     65535, the most there can be); K behind a number: 1024\n"
          "  --direction LIST   tx, rx (both): sent to the backend, or received from it\n"
