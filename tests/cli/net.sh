@@ -106,6 +106,10 @@ TABLE
 expect "ping without an address" 2 "net ping: give --address ADDRESS/PREFIX, .*" \
     --mock-net pair net ping vif/0 10.77.0.1
 
+run --mock-net pair --mock-backend vanish=3 "${ping4[@]}" --count 1 --output json
+holds "ping, JSON: nothing came" [ "$status" = 1 ]
+json "ping, JSON: nothing came, in no time" '.sent == 1 and .received == 0 and .time_ms == null'
+
 echo "# recv"
 run --mock-net pair net recv vif/0 --count 2 --duration 1
 judge "recv" 0 ""

@@ -249,6 +249,19 @@ static void print_text(const struct ping *ping)
     printf("\n");
 }
 
+static void json_times(const struct ping *ping)
+{
+    if (ping->received == 0) {
+        json_null("time_ms");
+        return;
+    }
+    json_open("time_ms", '{');
+    json_decimal("least", (double)ping->least / 1e6, 3);
+    json_decimal("mean", (double)ping->sum / 1e6 / (double)ping->received, 3);
+    json_decimal("most", (double)ping->most / 1e6, 3);
+    json_close('}');
+}
+
 static void print_json(const struct ping *ping)
 {
     char text[IP_TEXT_MAX], mac[MAC_TEXT_MAX];
@@ -266,12 +279,7 @@ static void print_json(const struct ping *ping)
     json_number("received", ping->received);
     json_number("duplicates", ping->duplicates);
     json_number("damaged", ping->damaged);
-    json_open("time_ms", '{');
-    json_decimal("least", (double)ping->least / 1e6, 3);
-    json_decimal("mean", (double)ping->sum / 1e6 / (double)(ping->received ? ping->received : 1),
-                 3);
-    json_decimal("most", (double)ping->most / 1e6, 3);
-    json_close('}');
+    json_times(ping);
     json_close('}');
 }
 
