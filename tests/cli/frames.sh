@@ -129,11 +129,27 @@ expect "recv into a capture" 2 "--pcap both.pcap: it is of --mock-net pair,captu
     --mock-net pair,capture=both.pcap net recv vif/0 --pcap both.pcap
 expect "send of a capture" 2 "--pcap copy.pcap: it is of --mock-net pair,capture=copy.pcap, too" \
     --mock-net pair,capture=copy.pcap net send vif/0 --pcap copy.pcap
+expect "a capture of another's file" 2 "--mock-net pair,capture=copy.pcap: its file is that of --mock-net pcap=copy.pcap, too" \
+    --mock-net pcap=copy.pcap --mock-net pair,capture=copy.pcap list
+expect "a capture of the file of one behind it" 2 "--mock-net pair,capture=./copy.pcap: its file is that of .*" \
+    --mock-net pair,capture=./copy.pcap --mock-net pcap=copy.pcap list
+cp tiny.img copy.img
+expect "a capture of a disk" 2 "--mock-net pair,capture=copy.img: its file is that of --mock-disk copy.img, too" \
+    --mock-disk copy.img --mock-net pair,capture=copy.img list
+expect "recv into a disk" 2 "--pcap ./copy.img: it is --mock-disk copy.img, too" \
+    --mock-disk copy.img --mock-net pair net recv vif/0 --pcap ./copy.img
+same "and the disk is as it was" copy.img tiny.img
+expect "a capture that is standard output" 2 "--mock-net pair,capture=-: standard output .*" \
+    --mock-net pair,capture=- net stats vif/0
 expect "a capture of its own file" 2 "--mock-net pcap=copy.pcap,capture=./copy.pcap: it is read and written" \
     --mock-net pcap=copy.pcap,capture=./copy.pcap list
-expect "two captures in a file" 2 "--mock-net pair,capture=./both.pcap: its file is that of .*" \
+expect "two captures in a file" 2 "--mock-net pair,capture=(./)?both.pcap: its file is that of .*" \
     --mock-net pair,capture=both.pcap --mock-net pair,capture=./both.pcap list
 same "and its own file is as it was" copy.pcap plain.pcap
+expect "recv into a directory" 4 "--pcap directory: cannot open it: Is a directory" \
+    --mock-net pair net recv vif/0 --pcap directory
+expect "a capture into a directory" 4 "--mock-net capture=directory: cannot open it: Is a directory" \
+    --mock-net pair,capture=directory list
 expect "recv into no directory" 4 "--pcap no/x: there is no such file or directory" \
     --mock-net pair net recv vif/0 --pcap no/x
 run --mock-net pcap=plain.pcap net recv vif/0 --count 11 --pcap /dev/full
@@ -175,6 +191,18 @@ printf '\x00\x16\x3e\x00\x02\x00\x00\x16\x3e\x00\x01\x00\x88\xb5' | cat - large4
 pcap frame ip4-100 >too.pcap
 run --mock-net pair net send vif/0 --pcap too.pcap
 judge "send of a frame that is too large" 1 "vif/0: 1 of 2 frames were too large for its MTU, and no TCP packets"
+
+head -c -10 plain.pcap >broken.pcap
+run --mock-net pair net send vif/0 --pcap broken.pcap --repeat 3
+judge "send of a file that breaks off" 4 "--pcap broken.pcap: it breaks off, or is damaged: .*"
+last "send of a file that breaks off: what is whole is sent, once" "10 frames read, .*; 10 sent, .*"
+run --mock-net pcap=broken.pcap,capture=x.pcap net recv vif/0 --duration 1
+judge "recv from a file that breaks off" 4 "--mock-net pcap=broken.pcap,capture=x.pcap: it breaks off, .*"
+head -c 13 ip4-100 >frame
+pcap frame ip4-100 >short.pcap
+run --mock-net pair net send vif/0 --pcap short.pcap --repeat 2 --output json
+judge "send of what is no frame" 1 "--pcap short.pcap: 2 of 4 frames are cut in it, .*"
+json "send of what is no frame: the others are" '.frames_sent == 2 and .left_out == 2'
 
 echo "# large packets"
 while IFS='|' read -r v pieces options; do

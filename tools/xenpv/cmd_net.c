@@ -49,6 +49,13 @@ bool net_is_of_the_mock(const struct options *options,
                  options->mock_nets[i]);
         return true;
     }
+    for (unsigned i = 0; options->pcap && i < options->mock_disk_count; i++) {
+        if (!os_same_file(options->mock_disks[i], options->pcap))
+            continue;
+        complain(STATUS_USAGE, "--pcap %s: it is --mock-disk %s, too", options->pcap,
+                 options->mock_disks[i]);
+        return true;
+    }
     return false;
 }
 

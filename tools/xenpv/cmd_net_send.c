@@ -16,9 +16,10 @@ struct send {
     struct forward *forward;
     struct xenpv_link file;
     bool open, exhausted, blocked;
+    int damaged;     /* the file: an exit status */
     uint32_t rounds; /* through the file that are over */
     uint64_t began;  /* ms */
-    uint64_t frames, bytes, too_large, failed;
+    uint64_t frames, bytes, too_large, failed, left_out;
 };
 
 static void close_file(struct send *send)
@@ -44,17 +45,26 @@ static uint64_t next_at(const struct send *send)
     return rate ? send->began + send->frames * 1000 / rate : 0;
 }
 
+/* Begins anew with it, if that is wanted; one that is damaged fails in each round. */
+static int end_file(struct send *send)
+{
+    uint32_t repeat = send->options->repeat ? send->options->repeat : 1;
+    int status = wire_judge_replay("--pcap ", send->options->pcap, &send->file);
+
+    send->left_out += wire_left_out(&send->file);
+    close_file(send);
+    send->exhausted = ++send->rounds == repeat || send->frames == 0 || status != STATUS_DONE;
+    send->damaged = status;
+    return send->exhausted ? STATUS_DONE : open_file(send);
+}
+
 /* Reads the next frame. STATUS_DONE, also when there is none any more. */
 static int read_next(struct send *send)
 {
-    uint32_t repeat = send->options->repeat ? send->options->repeat : 1;
     struct xenpv_link_frame *frame = forward_next(send->forward);
 
-    if (send->file.receive(send->file.ctx, frame) != 0) {
-        close_file(send);
-        send->exhausted = ++send->rounds == repeat || send->frames == 0;
-        return send->exhausted ? STATUS_DONE : open_file(send);
-    }
+    if (send->file.receive(send->file.ctx, frame) != 0)
+        return end_file(send);
     send->frames++;
     send->bytes += frame->bytes;
     send->too_large += forward_begin(send->forward) != 0;
@@ -128,6 +138,7 @@ static void print(const struct send *send)
     json_number("bytes_read", send->bytes);
     json_number("frames_sent", forward_frames(send->forward));
     json_number("large_packets", forward_large(send->forward));
+    json_number("left_out", send->left_out);
     json_number("too_large", send->too_large);
     json_number("refused", send->failed);
     json_number("not_taken", send->vif->unsent);
@@ -140,6 +151,14 @@ static int judge(const struct send *send, int status)
 
     if (status != STATUS_DONE || os_stop_signal())
         return status;
+    if (send->damaged)
+        return send->damaged;
+    if (send->left_out)
+        return complain(STATUS_FAILED,
+                        "--pcap %s: %" PRIu64 " of %" PRIu64
+                        " frames are cut in it, shorter than 14 bytes, or longer than %u",
+                        send->options->pcap, send->left_out, send->frames + send->left_out,
+                        XENPV_LINK_FRAME_MAX);
     if (send->too_large + send->failed)
         return complain(STATUS_FAILED,
                         "%s: %" PRIu64 " of %" PRIu64

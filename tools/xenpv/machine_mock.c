@@ -349,6 +349,23 @@ static int add_disks(struct mock_machine *self, const struct options *options)
     return status;
 }
 
+/* A file that frames are put into is nothing else: it is emptied first. */
+static int check_capture(const struct options *options, unsigned net)
+{
+    const char *text = options->mock_nets[net], *file = mock_net_capture(text);
+
+    for (unsigned i = 0; file && i < options->mock_disk_count; i++)
+        if (os_same_file(file, options->mock_disks[i]))
+            return complain(STATUS_USAGE, "--mock-net %s: its file is that of --mock-disk %s, too",
+                            text, options->mock_disks[i]);
+    for (unsigned i = 0; file && i < options->mock_net_count; i++)
+        if (i != net && (mock_net_reads(options->mock_nets[i], file) ||
+                         mock_net_writes(options->mock_nets[i], file)))
+            return complain(STATUS_USAGE, "--mock-net %s: its file is that of --mock-net %s, too",
+                            text, options->mock_nets[i]);
+    return STATUS_DONE;
+}
+
 static int add_nets(struct mock_machine *self, const struct options *options)
 {
     int status = STATUS_DONE;
@@ -356,11 +373,9 @@ static int add_nets(struct mock_machine *self, const struct options *options)
     for (unsigned i = 0; status == STATUS_DONE && i < options->mock_net_count; i++) {
         const char *text = options->mock_nets[i];
 
-        for (unsigned before = 0; before < i; before++)
-            if (self->nets[before].captured && mock_net_writes(text, self->nets[before].captured))
-                return complain(STATUS_USAGE,
-                                "--mock-net %s: its file is that of --mock-net %s, too", text,
-                                options->mock_nets[before]);
+        status = check_capture(options, i);
+        if (status != STATUS_DONE)
+            break;
         self->net_count++;
         status = mock_net_open(&self->nets[i], &self->world, i, text);
     }

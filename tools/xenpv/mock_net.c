@@ -146,6 +146,13 @@ static const char *split(const char *text, char wire[WIRE_MAX])
     return file ? file + strlen(capture) : NULL;
 }
 
+const char *mock_net_capture(const char *text)
+{
+    char wire[WIRE_MAX];
+
+    return split(text, wire);
+}
+
 bool mock_net_writes(const char *text, const char *path)
 {
     char wire[WIRE_MAX];
@@ -198,8 +205,15 @@ static int open_captured(struct mock_net *net, const struct xenpv_allocator *all
     int status = open_wire(net, allocator, wire, pair);
     struct xenpv_link inner = net->ours.link;
 
+    if (status == STATUS_DONE && strncmp(wire, replay, strlen(replay)) == 0) {
+        net->replayed = text;
+        net->replay = inner;
+    }
     if (status != STATUS_DONE || !file)
         return status;
+    if (strcmp(file, "-") == 0)
+        return complain(STATUS_USAGE, OPTION " %s: standard output is for what commands print",
+                        text);
     if (mock_net_reads(text, file))
         return complain(STATUS_USAGE, OPTION " %s: it is read and written", text);
     status = wire_open_capture(OPTION " capture=", file, &inner, &net->ours.link);
@@ -279,11 +293,14 @@ bool mock_net_is_done(const struct mock_net *net)
 int mock_net_close(struct mock_net *net)
 {
     bool failed = net->captured && wire_capture_failed(&net->ours.link);
+    int status = STATUS_DONE;
 
+    if (net->replayed)
+        status = wire_judge_replay(OPTION " ", net->replayed, &net->replay);
     mock_neighbour_free(net->neighbour);
     close_vif(&net->ours);
     close_vif(&net->theirs);
     return failed ? complain(STATUS_ENVIRONMENT, OPTION " capture=%s: cannot write to it",
                              net->captured)
-                  : STATUS_DONE;
+                  : status;
 }

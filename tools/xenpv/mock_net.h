@@ -28,12 +28,16 @@ struct mock_net {
     struct mock_vif theirs; /* of a pair, with the neighbour */
     struct mock_neighbour *neighbour;
     const char *captured; /* the file that its frames are put into, or NULL */
+    const char *replayed; /* the option whose file they come from, or NULL; through this link: */
+    struct xenpv_link replay;
     bool closing;
 };
 
 /* Whether `text` of --mock-net names this file, to put frames into it, or to get them from it. */
 bool mock_net_writes(const char *text, const char *path);
 bool mock_net_reads(const char *text, const char *path);
+/* The file that it puts frames into, or NULL. */
+const char *mock_net_capture(const char *text);
 
 /* What `text` of --mock-net asks for, as vif/`index`. An exit status; it is closed in any case. */
 int mock_net_open(struct mock_net *net, struct mock_world *world, unsigned index, const char *text);

@@ -5,6 +5,8 @@
 #include "os.h"
 
 #ifndef _WIN32
+#include <errno.h>
+#include <string.h>
 
 static void *on_alloc(void *ctx, size_t bytes, size_t align)
 {
@@ -27,7 +29,6 @@ static int complain_of_file(const char *what, const char *path, int error)
         const char *text;
     } texts[] = {
         {XENPV_ENOENT, "there is no such file or directory"},
-        {XENPV_EACCES, "no permission to open it"},
         {XENPV_EINVAL, "it is no pcap file of Ethernet frames"},
         {XENPV_ENOTSUP, "this xenpv is built without libpcap"},
     };
@@ -36,7 +37,7 @@ static int complain_of_file(const char *what, const char *path, int error)
         if (texts[i].error == error)
             return complain(STATUS_ENVIRONMENT, "%s%s: %s", what, path, texts[i].text);
     return complain(STATUS_ENVIRONMENT, "%s%s: cannot open it: %s", what, path,
-                    xenpv_error_text(error));
+                    error == XENPV_EACCES ? strerror(errno) : xenpv_error_text(error));
 }
 
 int wire_open_replay(const char *what, const char *path, struct xenpv_link *link)
@@ -44,6 +45,19 @@ int wire_open_replay(const char *what, const char *path, struct xenpv_link *link
     int rc = xenpv_link_replay(&allocator, path, link);
 
     return rc ? complain_of_file(what, path, rc) : STATUS_DONE;
+}
+
+int wire_judge_replay(const char *what, const char *path, const struct xenpv_link *link)
+{
+    if (!xenpv_link_replay_omitted(link).broken)
+        return STATUS_DONE;
+    return complain(STATUS_ENVIRONMENT,
+                    "%s%s: it breaks off, or is damaged: some of it is no frame", what, path);
+}
+
+uint64_t wire_left_out(const struct xenpv_link *link)
+{
+    return xenpv_link_replay_omitted(link).frames;
 }
 
 int wire_open_capture(const char *what, const char *path, const struct xenpv_link *inner,
@@ -68,8 +82,8 @@ int wire_open_tap(const char *name, struct xenpv_link *link)
         return STATUS_DONE;
     case XENPV_EINVAL:
         return complain(STATUS_USAGE,
-                        "--name %s: it is no name of 1 to 15 bytes without blanks and '/', or "
-                        "that of a network device that is no TAP",
+                        "--name %s: it is no name of 1 to 15 bytes without blanks, '/' and ':', "
+                        "or that of a network device that is no TAP of one queue",
                         name);
     case XENPV_EACCES:
         return complain(STATUS_ENVIRONMENT, "%s: no permission to make a TAP device; run as root",
@@ -93,6 +107,20 @@ int wire_open_replay(const char *what, const char *path, struct xenpv_link *link
 {
     (void)link;
     return complain(STATUS_ENVIRONMENT, "%s%s: there are no pcap files on Windows", what, path);
+}
+
+int wire_judge_replay(const char *what, const char *path, const struct xenpv_link *link)
+{
+    (void)what;
+    (void)path;
+    (void)link;
+    return STATUS_DONE;
+}
+
+uint64_t wire_left_out(const struct xenpv_link *link)
+{
+    (void)link;
+    return 0;
 }
 
 int wire_open_capture(const char *what, const char *path, const struct xenpv_link *inner,
