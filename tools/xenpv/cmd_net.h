@@ -19,8 +19,8 @@ int net_run(const struct options *options, const char *name, int (*use)(struct v
 /* Waits until something has come, or can be sent (enum xenpv_net_half), or the deadline. */
 void net_wait(struct vif *vif, uint32_t halves, uint64_t deadline);
 
-/* Complains if --pcap is a disk of the mock, or a file that one of its cards `uses`: mock_net_reads or
- * mock_net_writes. */
+/* Complains if --pcap is a disk of the mock, or a file that one of its cards `uses`:
+ * mock_net_reads or mock_net_writes. */
 bool net_is_of_the_mock(const struct options *options,
                         bool (*uses)(const char *text, const char *path));
 

@@ -68,6 +68,12 @@ static void ask(struct ping *ping, uint64_t now)
         ping->ask_at = now + ASK_MS;
 }
 
+/* An endless patience stays that. */
+static uint64_t after(uint64_t now, uint64_t ms)
+{
+    return ms < UINT64_MAX - now ? now + ms : UINT64_MAX;
+}
+
 static void send_echo(struct ping *ping, uint64_t now)
 {
     struct packet_end own = {.ip = ping->host.addresses[0]};
@@ -80,8 +86,8 @@ static void send_echo(struct ping *ping, uint64_t now)
         return;
     *echo = (struct echo){.state = ECHO_SENT, .at = os_now_ns()};
     ping->sent++;
-    ping->send_at = now + (ping->interval_ms ? ping->interval_ms : ping->patience);
-    ping->end_at = ping->patience < UINT64_MAX - now ? now + ping->patience : UINT64_MAX;
+    ping->send_at = after(now, ping->interval_ms ? ping->interval_ms : ping->patience);
+    ping->end_at = after(now, ping->patience);
 }
 
 static bool all_sent(const struct ping *ping)
