@@ -25,7 +25,10 @@ static uint32_t run_cells(const struct bench_plan *plan, struct machine *machine
 {
     uint32_t i;
 
+    progress_begin(plan->count);
     for (i = 0; i < plan->count && !os_stop_signal(); i++) {
+        if (plan->options->json)
+            progress_count("cells", i);
         results[i].cell = plan->cells[i];
         bench_run_cell(plan, machine, peer, &results[i]);
         if (!plan->options->json)
@@ -33,6 +36,7 @@ static uint32_t run_cells(const struct bench_plan *plan, struct machine *machine
         else
             remark(plan->options, "%u of %u cells", i + 1, plan->count);
     }
+    progress_clear();
     return i;
 }
 

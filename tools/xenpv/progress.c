@@ -50,19 +50,35 @@ static void describe(char *line, size_t bytes, uint64_t done, uint64_t elapsed)
              seconds % 60);
 }
 
+static void put(const char *line)
+{
+    size_t before = progress.shown;
+
+    progress.shown = strlen(line);
+    fprintf(stderr, "\r%s%*s", line, before > progress.shown ? (int)(before - progress.shown) : 0,
+            "");
+}
+
 void progress_show(uint64_t done)
 {
     uint64_t now = os_now();
     char line[128];
-    size_t before = progress.shown;
 
     if (!progress.wanted || now < progress.next)
         return;
     progress.next = now + EVERY_MS;
     describe(line, sizeof(line), done, now - progress.began);
-    progress.shown = strlen(line);
-    fprintf(stderr, "\r%s%*s", line, before > progress.shown ? (int)(before - progress.shown) : 0,
-            "");
+    put(line);
+}
+
+void progress_count(const char *what, uint32_t done)
+{
+    char line[128];
+
+    if (!progress.wanted)
+        return;
+    snprintf(line, sizeof(line), "%" PRIu32 " of %" PRIu64 " %s", done, progress.total, what);
+    put(line);
 }
 
 void progress_clear(void)
