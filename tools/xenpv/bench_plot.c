@@ -56,6 +56,15 @@ static bool is_measured(const struct bench_result *results, uint32_t first, uint
     return false;
 }
 
+/* There are latencies, which frames that are received have none of. */
+static bool is_timed(const struct bench_result *results, uint32_t first, uint32_t end)
+{
+    for (uint32_t i = first; i < end; i++)
+        if (!results[i].note[0] && results[i].latency.samples)
+            return true;
+    return false;
+}
+
 static void write_title(FILE *out, const struct bench_kind *kind, const struct bench_cell *cell)
 {
     for (const struct bench_axis *axis = kind->axes; axis[1].name; axis++) {
@@ -92,19 +101,24 @@ static void write_data(FILE *out, const struct bench_kind *kind, const struct be
     }
 }
 
-/* One curve for each line, of the columns that `columns` names; those of a line have one colour. */
+/* One curve for each line that `has` them, of the columns that `columns` names; those of a line have
+ * one colour. */
 static void write_curves(FILE *out, const struct bench_kind *kind,
-                         const struct bench_result *results, uint32_t count, const char *columns,
-                         const char *style, bool titles)
+                         const struct bench_result *results, uint32_t count,
+                         bool (*has)(const struct bench_result *results, uint32_t first,
+                                     uint32_t end),
+                         const char *columns, const char *style)
 {
+    bool titles = has == is_measured;
     uint32_t end, number = 0;
 
     for (uint32_t first = 0; first < count; first = end) {
         end = end_of_line(kind, results, first, count);
-        if (!is_measured(results, first, end))
+        number += is_measured(results, first, end);
+        if (!has(results, first, end))
             continue;
         fprintf(out, "     $line%u using %s with %s linecolor %u title \"", first, columns, style,
-                ++number);
+                number);
         if (titles)
             write_title(out, kind, &results[first].cell);
         fprintf(out, "\", \\\n");
@@ -121,36 +135,55 @@ static uint32_t count_lines(const struct bench_kind *kind, const struct bench_re
     return lines;
 }
 
+static void write_throughput(FILE *out, const struct bench_kind *kind,
+                             const struct bench_result *results, uint32_t count)
+{
+    fprintf(out,
+            "set title 'Throughput: median, least, most'\n"
+            "set ylabel '%s a second'\nset format y '%%.0s%%c'\n"
+            "plot \\\n",
+            kind->events);
+    write_curves(out, kind, results, count, is_measured, "1:2:3:4",
+                 "yerrorlines pointtype 7 pointsize 0.4");
+    fprintf(out, "     1/0 notitle\n");
+}
+
+static void write_latencies(FILE *out, const struct bench_kind *kind,
+                            const struct bench_result *results, uint32_t count)
+{
+    fprintf(out, "unset key\n"
+                 "set title 'Latency, colours as above: median, 99 %% (dashed), 99.9 %% (dotted)'\n"
+                 "set ylabel 'microseconds'\nset format y '%%g'\n"
+                 "plot \\\n");
+    write_curves(out, kind, results, count, is_timed, "1:5",
+                 "linespoints pointtype 7 pointsize 0.4");
+    write_curves(out, kind, results, count, is_timed, "1:6", "lines dashtype 2");
+    write_curves(out, kind, results, count, is_timed, "1:7", "lines dashtype 3");
+    fprintf(out, "     1/0 notitle\n");
+}
+
 static void write_script(FILE *out, const struct bench_kind *kind, const char *path,
                          const struct bench_result *results, uint32_t count)
 {
+    bool timed = is_timed(results, 0, count);
+
     fprintf(out,
             "set terminal svg size 1000,%u dynamic background 'white' font 'sans,12'\n"
             "set output '",
-            900 + 10 * count_lines(kind, results, count));
+            (timed ? 900 : 450) + 10 * count_lines(kind, results, count));
     for (const char *c = path; *c; c++)
         fprintf(out, *c == '\'' ? "''" : "%c", *c);
     fprintf(out, "'\n");
     write_data(out, kind, results, count);
     fprintf(out,
             "set logscale x 2\nset logscale y\nset grid\n"
-            "set xlabel '%s'\nset multiplot layout 2,1\n"
-            "set key outside below maxcols 2\n"
-            "set title 'Throughput: median, least, most'\n"
-            "set ylabel '%s a second'\nset format y '%%.0s%%c'\n"
-            "plot \\\n",
-            kind->x_label, kind->events);
-    write_curves(out, kind, results, count, "1:2:3:4", "yerrorlines pointtype 7 pointsize 0.4",
-                 true);
-    fprintf(out, "     1/0 notitle\n"
-                 "unset key\n"
-                 "set title 'Latency, colours as above: median, 99 %% (dashed), 99.9 %% (dotted)'\n"
-                 "set ylabel 'microseconds'\nset format y '%%g'\n"
-                 "plot \\\n");
-    write_curves(out, kind, results, count, "1:5", "linespoints pointtype 7 pointsize 0.4", false);
-    write_curves(out, kind, results, count, "1:6", "lines dashtype 2", false);
-    write_curves(out, kind, results, count, "1:7", "lines dashtype 3", false);
-    fprintf(out, "     1/0 notitle\nunset multiplot\n");
+            "set xlabel '%s'\nset multiplot layout %u,1\n"
+            "set key outside below maxcols 2\n",
+            kind->x_label, timed ? 2 : 1);
+    write_throughput(out, kind, results, count);
+    if (timed)
+        write_latencies(out, kind, results, count);
+    fprintf(out, "unset multiplot\n");
 }
 
 int bench_plot(const struct bench_plan *plan, const struct bench_result *results, uint32_t count)
