@@ -93,6 +93,7 @@ static int go_and_come(struct mock_vif *vif, uint64_t now)
 
 static bool step_vif(struct mock_vif *vif, uint64_t now)
 {
+    const struct xenpv_netback *before = vif->back;
     struct xenpv_netback_stats stats = {0};
     enum xenpv_bus_phase phase;
     bool moved;
@@ -102,10 +103,11 @@ static bool step_vif(struct mock_vif *vif, uint64_t now)
     if (go_and_come(vif, now))
         exit(complain(STATUS_ENVIRONMENT, "--mock-backend: a backend cannot go and come"));
     if (!vif->back)
-        return false;
+        return before != NULL;
     phase = xenpv_netback_step(vif->back, now);
     xenpv_netback_stats(vif->back, &stats);
-    moved = phase != vif->phase || memcmp(&stats, &vif->stats, sizeof(stats)) != 0;
+    moved = before != vif->back || phase != vif->phase ||
+            memcmp(&stats, &vif->stats, sizeof(stats)) != 0;
     vif->phase = phase;
     vif->stats = stats;
     return moved;
