@@ -111,6 +111,7 @@ done
 run --mock-net pcap=plain.pcap net recv vif/0 --duration 1 --output json
 judge "recv, JSON" 0 ""
 json "recv, JSON: each" '(.frames | length) == 11 and .received == 11
+    and (.frames | map(.seconds) | . == sort and .[0] >= 0 and .[10] > 0)
     and (.frames | all(.checksum == "as it is" and .mss == 0 and (.text | contains(" TCP "))))'
 run --mock-net pcap=plain.pcap net recv vif/0 --count 11 --pcap got.pcap --output json
 judge "recv --pcap" 0 ""

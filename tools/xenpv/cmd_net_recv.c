@@ -48,10 +48,16 @@ static void write_frame(struct recv *recv, const struct vif_frame *frame)
         recv->error = errno ? errno : EIO;
 }
 
+/* Microseconds since it was connected. */
+static uint64_t elapsed_us(const struct recv *recv)
+{
+    return (os_now_ns() - recv->began_ns) / 1000;
+}
+
 static void print_frame(const struct recv *recv, const struct vif_frame *frame)
 {
     const struct xenpv_net_offload *offload = &frame->offload;
-    uint64_t us = (os_now_ns() - recv->began_ns) / 1000;
+    uint64_t us = elapsed_us(recv);
     char text[PACKET_TEXT_MAX];
 
     packet_text(frame->data, frame->bytes, frame->bytes, text);
@@ -65,13 +71,14 @@ static void print_frame(const struct recv *recv, const struct vif_frame *frame)
     printf("\n");
 }
 
-static void json_frame(const struct vif_frame *frame)
+static void json_frame(const struct recv *recv, const struct vif_frame *frame)
 {
     const struct xenpv_net_offload *offload = &frame->offload;
     char text[PACKET_TEXT_MAX];
 
     packet_text(frame->data, frame->bytes, frame->bytes, text);
     json_open(NULL, '{');
+    json_decimal("seconds", (double)elapsed_us(recv) / 1e6, 6);
     json_number("bytes", frame->bytes);
     json_text("text", text);
     json_text("checksum", checksum_names[offload->checksum]);
@@ -87,7 +94,7 @@ static void take(struct recv *recv, const struct vif_frame *frame)
     if (recv->open)
         write_frame(recv, frame);
     else if (recv->options->json)
-        json_frame(frame);
+        json_frame(recv, frame);
     else
         print_frame(recv, frame);
 }
