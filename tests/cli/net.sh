@@ -103,6 +103,8 @@ fd77::2/64 10.77.0.1
 10.77.0.2/24 255.255.255.255
 10.77.0.2/24 host
 TABLE
+expect "ping without a target" 2 "net ping: too few arguments; usage: xenpv net ping VIF TARGET --address ADDR/PREFIX" \
+    --mock-net pair net ping vif/0
 expect "ping without an address" 2 "net ping: give --address ADDRESS/PREFIX, .*" \
     --mock-net pair net ping vif/0 10.77.0.1
 

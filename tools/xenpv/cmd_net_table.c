@@ -17,7 +17,7 @@ const struct command net_commands[] = {
      .most = 1,
      .run = net_stats},
     {.name = "net ping",
-     .arguments = "VIF TARGET",
+     .arguments = "VIF TARGET --address ADDR/PREFIX",
      .summary = "send echo requests to a host on the card's wire",
      .help =
          "Sends echo requests of ICMP or ICMPv6 to TARGET and tells which were answered, and\n"
@@ -48,7 +48,7 @@ const struct command net_commands[] = {
      .most = 1,
      .run = net_recv},
     {.name = "net send",
-     .arguments = "VIF",
+     .arguments = "VIF --pcap FILE",
      .summary = "send the frames of a pcap file",
      .help = "Connects to the network card and sends the frames of a file, as fast as they are\n"
              "taken. TCP packets larger than the MTU are sent as such, or in segments where the\n"
