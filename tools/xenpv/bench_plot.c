@@ -186,6 +186,19 @@ static void write_script(FILE *out, const struct bench_kind *kind, const char *p
     fprintf(out, "unset multiplot\n");
 }
 
+/* gnuplot does not tell that a disk is full. */
+static bool is_drawn(const char *path)
+{
+    char last[16] = "";
+    FILE *file = fopen(path, "rb");
+    bool drawn = file && fseek(file, -(long)(sizeof(last) - 1), SEEK_END) == 0 &&
+                 fread(last, 1, sizeof(last) - 1, file) > 0 && strstr(last, "</svg>");
+
+    if (file)
+        fclose(file);
+    return drawn;
+}
+
 int bench_plot(const struct bench_plan *plan, const struct bench_result *results, uint32_t count)
 {
     const char *path = plan->options->bench.plot;
@@ -201,7 +214,7 @@ int bench_plot(const struct bench_plan *plan, const struct bench_result *results
     status = os_pipe_close(out);
     if (status == 127)
         return complain_of_gnuplot();
-    if (status != 0)
+    if (status != 0 || !is_drawn(path))
         return complain(STATUS_ENVIRONMENT, "--plot %s: gnuplot could not draw it", path);
     return STATUS_DONE;
 }
