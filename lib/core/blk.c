@@ -2,6 +2,7 @@
 /* The block frontend: what the bus, and the program's control thread, ask of it. */
 #include "blk_device.h"
 #include "key_name.h"
+#include "layout.h"
 
 /* ---- what the bus calls ---------------------------------------------------------------------- */
 
@@ -38,7 +39,7 @@ static uint32_t bus_room(const struct xenpv_blk_config *config)
     uint32_t put = 5 + config->queues * (pages + 1);
     uint32_t room = clean + put;
 
-    return (room > ANSWER_COUNT ? room : ANSWER_COUNT) + XENPV_BUS_ROWS;
+    return room > ANSWER_COUNT ? room : ANSWER_COUNT;
 }
 
 static int put_queue(struct xenpv_blk *blk, const struct xenpv_blkq *q, uint32_t queue)
@@ -230,31 +231,20 @@ static bool valid(const struct xenpv_blk_config *config)
            (uint32_t)config->units < XENPV_UNITS_COUNT && (uint32_t)config->abi < XENPV_ABI_COUNT;
 }
 
-/* What stands where in a device's memory. */
-struct layout {
-    size_t queues, ops, rows, queue_memory, end;
-};
-
-static size_t aligned(size_t bytes)
+static struct layout layout_of(const struct xenpv_blk_config *config)
 {
-    return (bytes + 15) & ~(size_t)15;
-}
+    const struct layout_parts parts = {.device = sizeof(struct xenpv_blk),
+                                       .queue = sizeof(struct xenpv_blkq),
+                                       .queue_memory = blkq_memory(config),
+                                       .queues = config->queues,
+                                       .room = bus_room(config)};
 
-static struct layout lay_out(const struct xenpv_blk_config *config)
-{
-    uint32_t room = bus_room(config);
-    struct layout layout = {.queues = aligned(sizeof(struct xenpv_blk))};
-
-    layout.ops = aligned(layout.queues + config->queues * sizeof(struct xenpv_blkq));
-    layout.rows = aligned(layout.ops + room * sizeof(struct xenpv_store_op));
-    layout.queue_memory = aligned(layout.rows + room * sizeof(struct xenpv_bus_row));
-    layout.end = layout.queue_memory + config->queues * blkq_memory(config);
-    return layout;
+    return lay_out(&parts);
 }
 
 size_t xenpv_blk_size(const struct xenpv_blk_config *config)
 {
-    return valid(config) ? lay_out(config).end : 0;
+    return valid(config) ? layout_of(config).end : 0;
 }
 
 int xenpv_blk_init(void *memory, const struct xenpv_blk_config *config, struct xenpv_blk **out)
@@ -266,7 +256,7 @@ int xenpv_blk_init(void *memory, const struct xenpv_blk_config *config, struct x
 
     if (!valid(config))
         return XENPV_EINVAL;
-    layout = lay_out(config);
+    layout = layout_of(config);
     memset(blk, 0, sizeof(*blk));
     blk->config = *config;
     blk->queue = (struct xenpv_blkq *)(void *)(base + layout.queues);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The network frontend: what the bus, and the program's control thread, ask of it. */
 #include "key_name.h"
+#include "layout.h"
 #include "net_device.h"
 
 /* ---- what the bus calls ---------------------------------------------------------------------- */
@@ -48,7 +49,7 @@ static void on_clean(void *owner)
 /* Rows of the bus for all of on_clean and on_publish. */
 static uint32_t bus_room(const struct xenpv_net_config *config)
 {
-    return 2 * (uint32_t)WRITTEN + config->queues * 5 + XENPV_BUS_ROWS;
+    return 2 * (uint32_t)WRITTEN + config->queues * 5;
 }
 
 static int put_queue(struct xenpv_net *net, const struct xenpv_netq *q, uint32_t queue)
@@ -276,31 +277,20 @@ static bool valid(const struct xenpv_net_config *config)
            config->without >> XENPV_NET_FEATURES == 0;
 }
 
-/* What stands where in a device's memory. */
-struct layout {
-    size_t queues, ops, rows, queue_memory, end;
-};
-
-static size_t aligned(size_t bytes)
+static struct layout layout_of(const struct xenpv_net_config *config)
 {
-    return (bytes + 15) & ~(size_t)15;
-}
+    const struct layout_parts parts = {.device = sizeof(struct xenpv_net),
+                                       .queue = sizeof(struct xenpv_netq),
+                                       .queue_memory = netq_memory(config),
+                                       .queues = config->queues,
+                                       .room = bus_room(config)};
 
-static struct layout lay_out(const struct xenpv_net_config *config)
-{
-    uint32_t room = bus_room(config);
-    struct layout layout = {.queues = aligned(sizeof(struct xenpv_net))};
-
-    layout.ops = aligned(layout.queues + config->queues * sizeof(struct xenpv_netq));
-    layout.rows = aligned(layout.ops + room * sizeof(struct xenpv_store_op));
-    layout.queue_memory = aligned(layout.rows + room * sizeof(struct xenpv_bus_row));
-    layout.end = layout.queue_memory + config->queues * netq_memory(config);
-    return layout;
+    return lay_out(&parts);
 }
 
 size_t xenpv_net_size(const struct xenpv_net_config *config)
 {
-    return valid(config) ? lay_out(config).end : 0;
+    return valid(config) ? layout_of(config).end : 0;
 }
 
 int xenpv_net_init(void *memory, const struct xenpv_net_config *config, struct xenpv_net **out)
@@ -312,7 +302,7 @@ int xenpv_net_init(void *memory, const struct xenpv_net_config *config, struct x
 
     if (!valid(config))
         return XENPV_EINVAL;
-    layout = lay_out(config);
+    layout = layout_of(config);
     memset(net, 0, sizeof(*net));
     net->config = *config;
     net->asked = (struct net_wishes){config->headroom, config->multicast};
@@ -332,7 +322,7 @@ int xenpv_net_init(void *memory, const struct xenpv_net_config *config, struct x
         .agree_ms = config->control_ms,
         .ops = (struct xenpv_store_op *)(void *)(base + layout.ops),
         .rows = (struct xenpv_bus_row *)(void *)(base + layout.rows),
-        .room = bus_room(config) - XENPV_BUS_ROWS,
+        .room = bus_room(config),
     };
     *out = net;
     return xenpv_bus_init(&net->bus, &bus);
