@@ -68,7 +68,7 @@ static bool take_number(struct mock_offer *offer, const char *key, const char *v
     char name[64];
     uint64_t number;
 
-    snprintf(name, sizeof(name), OPTION " %s", key);
+    snprintf(name, sizeof(name), OPTION " %.40s", key); /* no key is longer */
     if (!number_parse(name, value, false, least, most, &number))
         return false;
     *(uint32_t *)(void *)((char *)offer + field) = (uint32_t)number;
