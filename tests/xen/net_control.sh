@@ -107,6 +107,24 @@ before=$(lines)
 knock 40007
 same "then it is the hash modulo the queues" "$(queues_of_flows "$before" | wc -l)" 1
 
+# ---- headroom -------------------------------------------------------------------------------------
+# shellcheck disable=SC2317 # await calls it
+lands_at() { # OFFSET
+    before=$(lines)
+    lab-net 0 ping -c 1 -W 1 10.77.0.2 >/dev/null
+    tail -n +$((before + 1)) "$log" | grep -q "^frame at $1 of its page"
+}
+
+# The second time xen-netback stands at 8 already.
+for bytes in 256 128 0; do
+    same "a headroom of $bytes is asked for" "$(tell headroom $bytes)" "headroom: done"
+    if await 10 lands_at $bytes; then ok "and frames have it before them"; else
+        not_ok "frames have it before them" "$(tail -n 5 $log)"
+    fi
+    await 10 state_is device/vif/0 4
+    same "both are connected" "$(xenstore-read device/vif/0/state "$netback/0/state" | tr '\n' ' ')" "4 8 "
+done
+
 lab-net 0 tcpdump -c 2 -lni vif0.0 arp >/tmp/arp 2>/tmp/said &
 dump=$!
 await 20 grep -q listening /tmp/said

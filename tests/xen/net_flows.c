@@ -165,6 +165,8 @@ static void command(struct flows *flows, char **words, uint32_t count)
         return;
     if (strcmp(words[0], "filter") == 0)
         rc = xenpv_net_set_multicast(flows->net, words[1] && strcmp(words[1], "on") == 0);
+    if (strcmp(words[0], "headroom") == 0)
+        rc = xenpv_net_set_headroom(flows->net, number(words[1]));
     if (strcmp(words[0], "quit") == 0) {
         xenpv_net_close(flows->net, xenpv_linux_now());
         flows->closing = true;
@@ -268,6 +270,8 @@ static void tell_frame(const struct flows *flows, uint32_t queue,
     if (bytes > sizeof(head))
         bytes = sizeof(head);
     memcpy(head, frame->fragment[0].base, bytes);
+    printf("frame at %u of its page\n",
+           (unsigned)((uintptr_t)frame->fragment[0].base % XENPV_PAGE_SIZE));
     if ((head[0] & 1) && head[0] != 0xff)
         printf("multicast %02x:%02x:%02x:%02x:%02x:%02x\n", head[0], head[1], head[2], head[3],
                head[4], head[5]);
