@@ -72,6 +72,11 @@ all_sizes() {
 
 [ "$how" = short ] || all_sizes
 
+# ---- features that are switched off ---------------------------------------------------------------
+for switch in --poll --no-split --no-control --no-rx-notify --no-multi-queue --no-sg --no-csum4; do
+    pings "$where: seed_C1 with $switch" 4 5 --interval 0 --queues 2 $switch
+done
+
 # ---- TCP ------------------------------------------------------------------------------------------
 # What Linux makes of the frontend's keys.
 offloads() {

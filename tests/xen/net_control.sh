@@ -125,13 +125,11 @@ for bytes in 256 128 0; do
     same "both are connected" "$(xenstore-read device/vif/0/state "$netback/0/state" | tr '\n' ' ')" "4 8 "
 done
 
-lab-net 0 tcpdump -c 2 -lni vif0.0 arp >/tmp/arp 2>/tmp/said &
-dump=$!
-await 20 grep -q listening /tmp/said
+dump_start -i vif0.0 -c 2 arp
 same "a frame with its hash is taken on queue 0" "$(tell announce 0 0x12345678)" "announce: done"
 same "and on queue 1" "$(tell announce 1 0x87654321)" "announce: done"
 await 20 ended $dump || kill $dump
-same "both are there" "$(grep -c 'who-has 10.77.0.2' /tmp/arp)" 2
+same "both are there" "$(grep -c 'who-has 10.77.0.2' /tmp/seen)" 2
 flows_stop "it closes"
 nothing_left "$before_grants" "$before_ports"
 

@@ -100,16 +100,30 @@ disturbed() {
     grep -q '^ok' /tmp/streamed || failures=$((failures + 1))
 }
 
+# ---- keys that change while it is connected -------------------------------------------------------
+# shellcheck disable=SC2317 # await calls it
+mtu_is() { # BYTES
+    [ "$(cat /sys/class/net/xenpv0/mtu)" = "$1" ]
+}
+
 tap_start
+for bytes in 1400 1500; do
+    xenstore-write $netfront/0/mtu $bytes
+    if await 10 mtu_is $bytes; then ok "an MTU of $bytes is followed"; else not_ok "MTU" "$(cat /tmp/tap.log)"; fi
+done
+xenstore-write $netfront/0/disconnect 1
+if await 10 said /tmp/tap.log 'carrier down' 1; then ok "so is disconnect"; else not_ok "disconnect" "$(cat /tmp/tap.log)"; fi
+xenstore-write $netfront/0/disconnect 0
+if await 10 said /tmp/tap.log 'carrier up' 1; then ok "and its end"; else not_ok "disconnect 0" "$(cat /tmp/tap.log)"; fi
+
 disturbed up
 disturbed down
 tap_stop
 
 # announced VERSION WORDS: a vif that comes back says where its address is now.
 announced() {
-    lab-net 0 tcpdump -lni any >/tmp/seen 2>/tmp/said &
-    dump=$!
-    await 20 grep -q listening /tmp/said
+    dump_start -i any
+    : >/tmp/pinging
     # shellcheck disable=SC2046 # two words
     xenpv -v net ping vif/0 --address $(addresses "$1") --interval 100 >/tmp/pinging 2>&1 &
     pinging=$!
@@ -121,9 +135,7 @@ announced() {
         not_ok "echoes return" "$(tail -n 3 /tmp/pinging)"
     kill $pinging
     wait $pinging
-    sleep 1
-    kill $dump
-    wait $dump
+    dump_stop
     same "seed_O18 announced at first and when it has returned, IPv$1" "$(grep -c "$2" /tmp/seen)" 2
 }
 

@@ -43,18 +43,6 @@ again_is() { # COUNT
     [ "$(again)" -ge "$1" ]
 }
 
-dump_start() {
-    lab-net 0 tcpdump -lni any >/tmp/seen 2>/tmp/said &
-    dump=$!
-    await 20 grep -q listening /tmp/said
-}
-
-dump_stop() {
-    sleep 1
-    kill $dump
-    wait $dump 2>/dev/null
-}
-
 restored() {
     timeout 120 xl save "$guest" /tmp/saved >/tmp/out 2>&1 || not_ok "xl save" "$(cat /tmp/out)"
     timeout 120 xl restore /tmp/saved >/tmp/out 2>&1 || not_ok "xl restore" "$(cat /tmp/out)"
@@ -79,7 +67,7 @@ a_life() {
         await 60 again_is $((before + turns)) || not_ok "it returns" "$(inside tail -n 5 /tmp/ping.log)"
     done
     echoes_return "seed_O7 echoes return when the driver was unbound and bound, $turns times, IPv$1"
-    dump_start
+    dump_start -i any
     restored
     restored
     # Of the first it may have had no time to learn.

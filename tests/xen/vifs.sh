@@ -63,6 +63,22 @@ mtu() { # BYTES
     xenstore-write "/local/domain/$(domid)/device/vif/$vif/mtu" "$1"
 }
 
+# ---- what is seen on the wire ---------------------------------------------------------------------
+# dump_start ARG...: tcpdump in the namespace of vif $net, into /tmp/seen. What an earlier one said must be gone
+# before it is waited for.
+dump_start() {
+    : >/tmp/said
+    lab-net "$net" tcpdump -ln "$@" >/tmp/seen 2>/tmp/said &
+    dump=$!
+    await 20 grep -q listening /tmp/said
+}
+
+dump_stop() {
+    sleep 1
+    kill "$dump"
+    wait "$dump" 2>/dev/null
+}
+
 # ---- xenpv net tap --------------------------------------------------------------------------------
 # tap_start [OPTION]...
 tap_start() {
