@@ -214,11 +214,6 @@ void xenpv_blk_config_init(struct xenpv_blk_config *config, const struct xenpv_p
                                         .abi = XENPV_ABI_NATIVE};
 }
 
-static bool within(uint32_t number, uint32_t least, uint32_t most)
-{
-    return number >= least && number <= most;
-}
-
 static bool valid(const struct xenpv_blk_config *config)
 {
     return config->size == sizeof(*config) && config->port && config->path &&
@@ -313,27 +308,6 @@ void xenpv_blk_close(struct xenpv_blk *blk, uint64_t now)
     xenpv_bus_start(&blk->bus, XENPV_GOAL_CLOSE, now);
 }
 
-/* A queue that met a violation has stopped by itself; the device closes over it. */
-static void fail_if_broken(struct xenpv_blk *blk, uint32_t queue)
-{
-    struct xenpv_blkq *q = &blk->queue[queue];
-    char number[21];
-
-    if (xenpv_load_acquire(&q->gate.broken) == 0 || blk->bus.phase == XENPV_BUS_DONE)
-        return;
-    struct xenpv_detail detail = {.error = XENPV_EBROKEN,
-                                  .check = q->gate.violation.check,
-                                  .queue = queue,
-                                  .index = q->gate.violation.index,
-                                  .value = q->gate.violation.value,
-                                  .step = "taking a response from the ring",
-                                  .expected = xenpv_check_text(q->gate.violation.check)};
-    uint32_t length = xenpv_format_number(q->gate.violation.value, number);
-    xenpv_printable(detail.found, sizeof(detail.found), number, length);
-    xenpv_bus_fail(&blk->bus, &detail);
-    xenpv_store(&q->gate.broken, 0);
-}
-
 /* A backend that returned may take fewer queues than before: the others end. */
 static void open_queues(struct xenpv_blk *blk)
 {
@@ -350,7 +324,7 @@ enum xenpv_blk_state xenpv_blk_step(struct xenpv_blk *blk, uint64_t now)
     enum xenpv_blk_state state;
 
     for (uint32_t i = 0; i < blk->config.queues; i++)
-        fail_if_broken(blk, i);
+        gate_report(&blk->queue[i].gate, i, &blk->bus);
     xenpv_bus_step(&blk->bus, now);
     state = xenpv_blk_state(blk);
     /* Only queues whose user has been told of them have anybody to park them. */

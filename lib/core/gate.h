@@ -8,7 +8,7 @@
 #ifndef XENPV_GATE_H
 #define XENPV_GATE_H
 
-#include <xenpv/env.h>
+#include <xenpv/bus.h>
 
 /* What control asks of a queue, from weak to strong. */
 enum gate_stop { GATE_RUN, GATE_HOLD, GATE_DRAIN, GATE_HALT };
@@ -76,5 +76,8 @@ static inline void gate_violated(struct gate *gate, uint32_t check, uint32_t ind
     gate->violation = (struct gate_violation){check, index, value};
     xenpv_store_release(&gate->broken, 1);
 }
+
+/* Control, at each step: a queue that met a violation has stopped by itself; its device fails. */
+void gate_report(struct gate *gate, uint32_t queue, struct xenpv_bus *bus);
 
 #endif

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* What stands where in the memory that a program gives for a device. */
+/* What stands where in the memory that a program gives for a device, by the numbers it asks for. */
 #ifndef XENPV_LAYOUT_H
 #define XENPV_LAYOUT_H
 
 #include <xenpv/bus.h>
+
+static inline bool within(uint32_t number, uint32_t least, uint32_t most)
+{
+    return number >= least && number <= most;
+}
 
 /* Bytes, but for the last two. */
 struct layout_parts {

@@ -262,11 +262,6 @@ void xenpv_net_config_init(struct xenpv_net_config *config, const struct xenpv_p
                                         .control_ms = 5000};
 }
 
-static bool within(uint32_t number, uint32_t least, uint32_t most)
-{
-    return number >= least && number <= most;
-}
-
 static bool valid(const struct xenpv_net_config *config)
 {
     return config->size == sizeof(*config) && config->port && config->path &&
@@ -359,27 +354,6 @@ void xenpv_net_close(struct xenpv_net *net, uint64_t now)
     xenpv_bus_start(&net->bus, XENPV_GOAL_CLOSE, now);
 }
 
-/* A queue that met a violation has stopped by itself; the device closes over it. */
-static void fail_if_broken(struct xenpv_net *net, uint32_t queue)
-{
-    struct xenpv_netq *q = &net->queue[queue];
-    char number[21];
-
-    if (xenpv_load_acquire(&q->gate.broken) == 0 || net->bus.phase == XENPV_BUS_DONE)
-        return;
-    struct xenpv_detail detail = {.error = XENPV_EBROKEN,
-                                  .check = q->gate.violation.check,
-                                  .queue = queue,
-                                  .index = q->gate.violation.index,
-                                  .value = q->gate.violation.value,
-                                  .step = "taking a response from the ring",
-                                  .expected = xenpv_check_text(q->gate.violation.check)};
-    uint32_t length = xenpv_format_number(q->gate.violation.value, number);
-    xenpv_printable(detail.found, sizeof(detail.found), number, length);
-    xenpv_bus_fail(&net->bus, &detail);
-    xenpv_store(&q->gate.broken, 0);
-}
-
 /* A backend that returned may take fewer queues than before: the others end. */
 static void open_queues(struct xenpv_net *net, uint64_t now)
 {
@@ -410,7 +384,7 @@ enum xenpv_net_state xenpv_net_step(struct xenpv_net *net, uint64_t now)
     enum xenpv_net_state state;
 
     for (uint32_t i = 0; i < net->config.queues; i++)
-        fail_if_broken(net, i);
+        gate_report(&net->queue[i].gate, i, &net->bus);
     netctl_step(net, now);
     xenpv_bus_step(&net->bus, now);
     state = xenpv_net_state(net);
