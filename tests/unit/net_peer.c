@@ -429,3 +429,18 @@ void peer_restart(struct peer *peer)
     tell(peer, NULL, 1);
     peer->state = 0;
 }
+
+void peer_rig_up(struct peer *peer, struct net_rig *rig, const struct net_rig_options *options,
+                 const struct peer_key *offer)
+{
+    net_rig_up(rig, options);
+    peer_up(peer, rig, offer);
+    net_rig_connect(rig);
+}
+
+void peer_rig_down(struct peer *peer)
+{
+    net_rig_close(peer->rig);
+    peer_down(peer);
+    net_rig_down(peer->rig);
+}

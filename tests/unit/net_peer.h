@@ -78,6 +78,11 @@ void peer_down(struct peer *peer);
 /* Its process ends, and another one begins. */
 void peer_restart(struct peer *peer);
 
+/* The rig with this backend, connected; and both down again, the frontend closed in order. */
+void peer_rig_up(struct peer *peer, struct net_rig *rig, const struct net_rig_options *options,
+                 const struct peer_key *offer);
+void peer_rig_down(struct peer *peer);
+
 /* Takes the next packet of a queue, all of it, checked; false: there is none. */
 bool peer_take(struct peer *peer, uint32_t queue, struct peer_packet *packet);
 /* Answers each slot of it; its extra infos NULL. */

@@ -275,6 +275,14 @@ uint32_t net_rig_receive(struct net_rig *rig, uint8_t *to, struct xenpv_net_fram
 
 /* ---- the store ------------------------------------------------------------------------------- */
 
+struct xenpv_net_info net_rig_info(const struct net_rig *rig)
+{
+    struct xenpv_net_info info;
+
+    xenpv_net_info(rig->net, &info);
+    return info;
+}
+
 void net_rig_set(struct net_rig *rig, const char *dir, const char *key, const char *value)
 {
     char node[256];

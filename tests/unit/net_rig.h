@@ -62,6 +62,8 @@ int net_rig_wait(struct net_rig *rig, void **user);
 /* Takes the next frame, stepping meanwhile, copies it, and returns it: its bytes. */
 uint32_t net_rig_receive(struct net_rig *rig, uint8_t *to, struct xenpv_net_frame *frame);
 
+struct xenpv_net_info net_rig_info(const struct net_rig *rig);
+
 void net_rig_set(struct net_rig *rig, const char *dir, const char *key, const char *value);
 /* The store's value of a node as a number, or -1. */
 int net_rig_get(struct net_rig *rig, const char *dir, const char *key);

@@ -67,13 +67,6 @@ static void up(const struct net_rig_options *options, uint32_t most)
     net_rig_rest(&rig);
 }
 
-static void down(void)
-{
-    net_rig_close(&rig);
-    peer_down(&peer);
-    net_rig_down(&rig);
-}
-
 static uint64_t now(void)
 {
     return xenpv_mock_now(rig.mock);
@@ -149,7 +142,7 @@ static void test_every_message(void **state)
                     assert_int_equal(page[k], 0); /* and nothing is left of the page before */
             }
         }
-        down();
+        peer_rig_down(&peer);
     }
 }
 
@@ -185,7 +178,7 @@ static void test_refused(void **state)
     up(&(struct net_rig_options){.without = XENPV_NET_CONTROL}, 0);
     assert_int_equal(xenpv_netctl_send(rig.net, &good, 0), XENPV_ENOTSUP);
     assert_int_equal(xenpv_netctl_wait_handle(rig.net), XENPV_NO_HANDLE);
-    down();
+    peer_rig_down(&peer);
 }
 
 static void answer(const struct xenpv_netif_ctrl_request *request, uint32_t data)
@@ -231,7 +224,7 @@ static void test_any_order(void **state)
             assert_ptr_equal(reply.user, &seen.request[which]);
         }
     }
-    down();
+    peer_rig_down(&peer);
 }
 
 /* FE-28: no answer: it ends with its time, and its place is not used before it is answered. */
@@ -276,7 +269,7 @@ static void test_FE_28_late_answers(void **state)
     ask_all();
     net_rig_rest(&rig);
     assert_int_equal(xenpv_netctl_poll(rig.net, replies, 9), XENPV_NETCTL_REQUESTS);
-    down();
+    peer_rig_down(&peer);
 }
 
 /* ---- static grants --------------------------------------------------------------------------- */
@@ -331,11 +324,11 @@ static void test_static_grants(void **state)
         xenpv_net_info(rig.net, &info);
         assert_int_equal(info.static_grants, each * table[i].queues);
         assert_true(info.features & XENPV_NET_STATIC_GRANTS);
-        down();
+        peer_rig_down(&peer);
     }
     up(&(struct net_rig_options){.without = XENPV_NET_STATIC_GRANTS}, 100);
     assert_int_equal(seen.asked, 0);
-    down();
+    peer_rig_down(&peer);
 }
 
 /* The first message goes with the connection: no event would call for a step that sends it. */
@@ -354,7 +347,7 @@ static void test_static_grants_at_once(void **state)
     net_rig_rest(&rig);
     xenpv_net_info(rig.net, &info);
     assert_int_equal(info.static_grants, 36);
-    down();
+    peer_rig_down(&peer);
 }
 
 /* What the program registers and takes back is counted, too, as far as it can be. */
@@ -391,7 +384,7 @@ static void test_static_grants_of_the_program(void **state)
         assert_int_equal(info.static_grants, table[i].left);
         assert_int_equal((info.features & XENPV_NET_STATIC_GRANTS) != 0, table[i].left != 0);
     }
-    down();
+    peer_rig_down(&peer);
 }
 
 /* Each new connection tells them anew. */
@@ -413,7 +406,7 @@ static void test_static_grants_return(void **state)
         net_rig_rest(&rig);
         assert_int_equal(seen.asked, 2);
     }
-    down();
+    peer_rig_down(&peer);
 }
 
 int main(void)

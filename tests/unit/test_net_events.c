@@ -36,9 +36,7 @@ static void down(void)
 {
     faulty.before = NULL;
     peer.idle = false;
-    net_rig_close(&rig);
-    peer_down(&peer);
-    net_rig_down(&rig);
+    peer_rig_down(&peer);
 }
 
 static void answer_one(void)

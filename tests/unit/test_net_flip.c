@@ -50,9 +50,8 @@ static void at_load(void)
 
 static void up(void)
 {
-    net_rig_up(&rig, &(struct net_rig_options){.tx_buffers = 32, .rx_buffers = 32});
-    peer_up(&peer, &rig, peer_linux);
-    net_rig_connect(&rig);
+    peer_rig_up(&peer, &rig, &(struct net_rig_options){.tx_buffers = 32, .rx_buffers = 32},
+                peer_linux);
     net_rig_rest(&rig);
     peer.idle = true;
 }

@@ -40,9 +40,7 @@ static void end(uint32_t check)
     }
     net_rig_rest(&rig);
     assert_int_equal(xenpv_net_state(rig.net), XENPV_NET_CONNECTED);
-    net_rig_close(&rig);
-    peer_down(&peer);
-    net_rig_down(&rig);
+    peer_rig_down(&peer);
 }
 
 /* ---- answers to what was sent ---------------------------------------------------------------- */

@@ -17,25 +17,8 @@ static uint8_t bytes[70000], found[70000];
 
 static void up(const struct net_rig_options *options, const struct peer_key *offer)
 {
-    net_rig_up(&rig, options);
-    peer_up(&peer, &rig, offer);
-    net_rig_connect(&rig);
+    peer_rig_up(&peer, &rig, options, offer);
     net_rig_fill(bytes, sizeof(bytes), 1);
-}
-
-static void down(void)
-{
-    net_rig_close(&rig);
-    peer_down(&peer);
-    net_rig_down(&rig);
-}
-
-static struct xenpv_net_info info(void)
-{
-    struct xenpv_net_info told;
-
-    xenpv_net_info(rig.net, &told);
-    return told;
 }
 
 /* ---- attach and detach ----------------------------------------------------------------------- */
@@ -61,7 +44,7 @@ static void test_seed_A10_attach_and_detach(void **state)
         assert_int_equal(net_rig_get(&rig, NET_RIG_FRONTEND, "tx-ring-ref"), -1);
         assert_int_equal(net_rig_get(&rig, NET_RIG_FRONTEND, "queue-0/tx-ring-ref"), -1);
     }
-    assert_int_equal(info().connections, 1000);
+    assert_int_equal(net_rig_info(&rig).connections, 1000);
     peer_down(&peer);
     net_rig_down(&rig);
 }
@@ -87,7 +70,7 @@ static void test_keys_of_an_owner_before(void **state)
     assert_int_equal(net_rig_get(&rig, NET_RIG_FRONTEND, "feature-gso-tcpv4"), -1);
     assert_int_equal(net_rig_get(&rig, NET_RIG_FRONTEND, "feature-gso-tcpv4-prefix"), -1);
     assert_int_equal(net_rig_get(&rig, NET_RIG_FRONTEND, "feature-rx-notify"), 1);
-    down();
+    peer_rig_down(&peer);
 }
 
 /* C1: each feature has a switch; what is told to the backend follows it. */
@@ -130,10 +113,10 @@ static void test_seed_C1_switches(void **state)
                 assert_true(value > 0);
             else
                 assert_int_equal(value, expected);
-            assert_int_equal((info().features & switches[i].without) == 0, off);
+            assert_int_equal((net_rig_info(&rig).features & switches[i].without) == 0, off);
             if (!off || switches[i].without != XENPV_NET_SG)
                 peer_exchange(&peer);
-            down();
+            peer_rig_down(&peer);
         }
     }
 }
@@ -143,15 +126,15 @@ static void test_oldest_backend(void **state)
 {
     (void)state;
     up(&(struct net_rig_options){.queues = 4, .headroom = 64, .multicast = true}, peer_oldest);
-    assert_int_equal(info().features, XENPV_NET_CSUM4 | XENPV_NET_RX_NOTIFY);
-    assert_int_equal(info().queues, 1);
-    assert_int_equal(info().headroom, 0);
-    assert_false(info().multicast);
-    assert_int_equal(info().max_frame, 4096);
+    assert_int_equal(net_rig_info(&rig).features, XENPV_NET_CSUM4 | XENPV_NET_RX_NOTIFY);
+    assert_int_equal(net_rig_info(&rig).queues, 1);
+    assert_int_equal(net_rig_info(&rig).headroom, 0);
+    assert_false(net_rig_info(&rig).multicast);
+    assert_int_equal(net_rig_info(&rig).max_frame, 4096);
     assert_int_equal(net_rig_get(&rig, NET_RIG_FRONTEND, "xdp-headroom"), -1);
     assert_int_equal(net_rig_send(&rig, bytes, 4096, NULL), 0);
     assert_int_equal(net_rig_wait(&rig, NULL), 0);
-    down();
+    peer_rig_down(&peer);
 }
 
 /* O4: as many queues as there are, each with frames of its own. */
@@ -166,7 +149,7 @@ static void test_seed_O4_queues(void **state)
     (void)state;
     for (uint32_t queues = 1; queues <= 64; queues += 21) {
         up(&(struct net_rig_options){.queues = queues, .tx_buffers = 20, .rx_buffers = 20}, many);
-        assert_int_equal(info().queues, queues);
+        assert_int_equal(net_rig_info(&rig).queues, queues);
         assert_null(xenpv_net_queue(rig.net, queues));
         for (uint32_t i = 0; i < queues; i++) {
             rig.q = xenpv_net_queue(rig.net, i);
@@ -179,7 +162,7 @@ static void test_seed_O4_queues(void **state)
             assert_int_equal(found[14], i);
         }
         rig.q = xenpv_net_queue(rig.net, 0);
-        down();
+        peer_rig_down(&peer);
     }
 }
 
@@ -216,21 +199,21 @@ static void test_keys_are_followed(void **state)
 
     (void)state;
     up(&(struct net_rig_options){0}, peer_linux);
-    assert_int_equal(info().mac[5], 3);
+    assert_int_equal(net_rig_info(&rig).mac[5], 3);
     for (size_t i = 0; i < COUNT(changes); i++) {
         net_rig_set(&rig, changes[i].own ? NET_RIG_FRONTEND : rig.backend_path, changes[i].key,
                     changes[i].value);
         net_rig_rest(&rig);
-        assert_int_equal(info().carrier, expected[i].carrier);
-        assert_int_equal(info().mtu, expected[i].mtu);
-        assert_int_equal(info().speed, expected[i].speed);
+        assert_int_equal(net_rig_info(&rig).carrier, expected[i].carrier);
+        assert_int_equal(net_rig_info(&rig).mtu, expected[i].mtu);
+        assert_int_equal(net_rig_info(&rig).speed, expected[i].speed);
         peer_exchange(&peer);
     }
-    assert_int_equal(info().mac[5], 1);
-    assert_int_equal(info().connections, 1);
+    assert_int_equal(net_rig_info(&rig).mac[5], 1);
+    assert_int_equal(net_rig_info(&rig).connections, 1);
     /* What changed nothing wrote nothing: the device is at rest. */
     assert_true(xenpv_net_deadline(rig.net) > xenpv_mock_now(rig.mock));
-    down();
+    peer_rig_down(&peer);
 }
 
 static void test_multicast(void **state)
@@ -241,7 +224,7 @@ static void test_multicast(void **state)
     (void)state;
     up(&(struct net_rig_options){.multicast = true}, peer_linux);
     assert_int_equal(net_rig_get(&rig, NET_RIG_FRONTEND, "request-multicast-control"), 1);
-    assert_true(info().multicast);
+    assert_true(net_rig_info(&rig).multicast);
     for (int add = 1; add >= 0; add--) {
         assert_int_equal(xenpv_netq_multicast(rig.q, group, add, &done), 0);
         xenpv_netq_submit(rig.q);
@@ -254,20 +237,20 @@ static void test_multicast(void **state)
     assert_int_equal(xenpv_net_set_multicast(rig.net, false), 0);
     net_rig_rest(&rig);
     assert_int_equal(net_rig_get(&rig, NET_RIG_FRONTEND, "request-multicast-control"), 0);
-    assert_false(info().multicast);
+    assert_false(net_rig_info(&rig).multicast);
     assert_int_equal(net_rig_get(&rig, NET_RIG_FRONTEND, "state"), 4);
     peer_exchange(&peer);
-    down();
+    peer_rig_down(&peer);
     up(&(struct net_rig_options){.without = XENPV_NET_DYNAMIC}, peer_linux);
     assert_int_equal(xenpv_net_set_multicast(rig.net, true), XENPV_ENOTSUP);
     assert_int_equal(net_rig_get(&rig, NET_RIG_FRONTEND, "request-multicast-control"), -1);
     net_rig_close(&rig);
     net_rig_connect(&rig);
     assert_int_equal(net_rig_get(&rig, NET_RIG_FRONTEND, "request-multicast-control"), 1);
-    down();
+    peer_rig_down(&peer);
     up(&(struct net_rig_options){.without = XENPV_NET_MULTICAST}, peer_linux);
     assert_int_equal(xenpv_netq_multicast(rig.q, group, true, NULL), XENPV_ENOTSUP);
-    down();
+    peer_rig_down(&peer);
 }
 
 /* Own 7, its 8, own 4; a backend that does not answer is not waited for. */
@@ -277,7 +260,7 @@ static void test_headroom_changes(void **state)
     for (int silent = 0; silent < 2; silent++) {
         up(&(struct net_rig_options){.headroom = 64}, peer_linux);
         peer.silent = silent;
-        assert_int_equal(info().headroom, 64);
+        assert_int_equal(net_rig_info(&rig).headroom, 64);
         assert_int_equal(xenpv_net_set_headroom(rig.net, 40000), XENPV_EINVAL);
         assert_int_equal(xenpv_net_set_headroom(rig.net, 256), 0);
         assert_int_equal(xenpv_net_set_headroom(rig.net, 128), XENPV_EBUSY);
@@ -293,18 +276,18 @@ static void test_headroom_changes(void **state)
             net_rig_rest(&rig);
         }
         assert_int_equal(net_rig_get(&rig, NET_RIG_FRONTEND, "state"), 4);
-        assert_int_equal(info().headroom, silent ? 64 : 256);
+        assert_int_equal(net_rig_info(&rig).headroom, silent ? 64 : 256);
         /* Keys are followed also while the backend stays at 8. */
         net_rig_set(&rig, NET_RIG_FRONTEND, "mtu", "8900");
         net_rig_rest(&rig);
-        assert_int_equal(info().mtu, 8900);
+        assert_int_equal(net_rig_info(&rig).mtu, 8900);
         peer_exchange(&peer);
-        assert_int_equal(info().connections, 1);
-        down();
+        assert_int_equal(net_rig_info(&rig).connections, 1);
+        peer_rig_down(&peer);
     }
     up(&(struct net_rig_options){.without = XENPV_NET_HEADROOM}, peer_linux);
     assert_int_equal(xenpv_net_set_headroom(rig.net, 256), XENPV_ENOTSUP);
-    down();
+    peer_rig_down(&peer);
 }
 
 /* What is asked for at any time is told to the backend, now or when it can be, and only what it was
@@ -317,9 +300,9 @@ static void test_asked_at_any_time(void **state)
     assert_int_equal(xenpv_net_set_multicast(rig.net, true), XENPV_ENOTSUP);
     net_rig_set(&rig, rig.backend_path, "carrier", "0");
     net_rig_rest(&rig);
-    assert_false(info().carrier);
-    assert_false(info().multicast);
-    down();
+    assert_false(net_rig_info(&rig).carrier);
+    assert_false(net_rig_info(&rig).multicast);
+    peer_rig_down(&peer);
     /* While a headroom is being agreed upon: as soon as that is over. */
     up(&(struct net_rig_options){0}, peer_linux);
     peer.silent = true;
@@ -328,15 +311,15 @@ static void test_asked_at_any_time(void **state)
     assert_int_equal(net_rig_get(&rig, NET_RIG_FRONTEND, "state"), 7);
     assert_int_equal(xenpv_net_set_multicast(rig.net, true), 0);
     net_rig_rest(&rig);
-    assert_false(info().multicast);
+    assert_false(net_rig_info(&rig).multicast);
     peer.silent = false;
     net_rig_rest(&rig);
     net_rig_rest(&rig);
     assert_int_equal(net_rig_get(&rig, NET_RIG_FRONTEND, "state"), 4);
     assert_int_equal(net_rig_get(&rig, NET_RIG_FRONTEND, "request-multicast-control"), 1);
-    assert_true(info().multicast);
-    assert_int_equal(info().headroom, 64);
-    down();
+    assert_true(net_rig_info(&rig).multicast);
+    assert_int_equal(net_rig_info(&rig).headroom, 64);
+    peer_rig_down(&peer);
     /* At each step of connecting. */
     for (int at = 0; at < 12; at++) {
         net_rig_up(&rig, &(struct net_rig_options){.headroom = 32});
@@ -350,12 +333,12 @@ static void test_asked_at_any_time(void **state)
         net_rig_rest(&rig);
         net_rig_rest(&rig);
         assert_int_equal(peer.headroom, 200);
-        assert_int_equal(info().headroom, 200);
+        assert_int_equal(net_rig_info(&rig).headroom, 200);
         assert_int_equal(net_rig_get(&rig, NET_RIG_FRONTEND, "request-multicast-control"), 1);
-        assert_true(info().multicast);
+        assert_true(net_rig_info(&rig).multicast);
         assert_int_equal(net_rig_get(&rig, NET_RIG_FRONTEND, "state"), 4);
-        assert_int_equal(info().connections, 1);
-        down();
+        assert_int_equal(net_rig_info(&rig).connections, 1);
+        peer_rig_down(&peer);
     }
 }
 
@@ -370,18 +353,18 @@ static void change_headroom_again(bool transactions)
     net_rig_connect(&rig);
     for (uint32_t bytes_before = 1; bytes_before < 2000; bytes_before *= 3) {
         assert_int_equal(xenpv_net_set_headroom(rig.net, bytes_before), 0);
-        for (int i = 0; i < 2000 && info().headroom != bytes_before; i++) {
+        for (int i = 0; i < 2000 && net_rig_info(&rig).headroom != bytes_before; i++) {
             net_rig_step(&rig);
             xenpv_mock_advance(rig.mock, 1);
         }
-        assert_int_equal(info().headroom, bytes_before);
+        assert_int_equal(net_rig_info(&rig).headroom, bytes_before);
         assert_int_equal(peer.headroom, bytes_before);
         net_rig_rest(&rig);
         assert_int_equal(net_rig_get(&rig, NET_RIG_FRONTEND, "state"), 4);
         assert_int_equal(net_rig_get(&rig, rig.backend_path, "state"), 8);
         peer_exchange(&peer);
     }
-    down();
+    peer_rig_down(&peer);
 }
 
 static void test_headroom_changes_again(void **state)
@@ -424,13 +407,13 @@ static void test_asked_while_written(void **state)
             pass(1100);
             assert_int_equal(net_rig_get(&rig, NET_RIG_FRONTEND, "xdp-headroom"), 128);
             assert_int_equal(peer.headroom, 128);
-            assert_int_equal(info().headroom, 128);
+            assert_int_equal(net_rig_info(&rig).headroom, 128);
             assert_int_equal(net_rig_get(&rig, NET_RIG_FRONTEND, "request-multicast-control"),
                              !before);
-            assert_int_equal(info().multicast, !before);
+            assert_int_equal(net_rig_info(&rig).multicast, !before);
             assert_int_equal(net_rig_get(&rig, NET_RIG_FRONTEND, "state"), 4);
             assert_int_equal(xenpv_mock_set_store_delay(rig.mock, 1, 0), 0);
-            down();
+            peer_rig_down(&peer);
         }
     }
 }
@@ -464,7 +447,7 @@ static void test_notifications(void **state)
         assert_int_equal(xenpv_netq_receive(rig.q, &frame, 1), 0);
     net_rig_step(&rig);
     assert_int_equal(peer.events[1], 0);
-    down();
+    peer_rig_down(&peer);
 }
 
 /* ---- announcements --------------------------------------------------------------------------- */

@@ -17,25 +17,8 @@ static uint8_t bytes[70000];
 
 static void up(const struct net_rig_options *options, const struct peer_key *offer)
 {
-    net_rig_up(&rig, options);
-    peer_up(&peer, &rig, offer);
-    net_rig_connect(&rig);
+    peer_rig_up(&peer, &rig, options, offer);
     net_rig_fill(bytes, sizeof(bytes), 1);
-}
-
-static void down(void)
-{
-    net_rig_close(&rig);
-    peer_down(&peer);
-    net_rig_down(&rig);
-}
-
-static struct xenpv_net_info info(void)
-{
-    struct xenpv_net_info told;
-
-    xenpv_net_info(rig.net, &told);
-    return told;
 }
 
 /* ---- lost connections ------------------------------------------------------------------------ */
@@ -82,7 +65,7 @@ static void test_seed_O7_O8_lost_connections(void **state)
                 assert_int_equal(net_rig_send(&rig, bytes, 60 + i * 500, &done[i]), 0);
             assert_int_equal(xenpv_netq_connections(rig.q), 1);
             lose(loss);
-            for (int i = 0; i < 200 && (info().connections < 2 || lost < sent); i++) {
+            for (int i = 0; i < 200 && (net_rig_info(&rig).connections < 2 || lost < sent); i++) {
                 int count = xenpv_netq_poll(rig.q, done, 3);
 
                 for (int k = 0; k < count; k++)
@@ -96,7 +79,7 @@ static void test_seed_O7_O8_lost_connections(void **state)
             assert_int_equal(xenpv_netq_connections(rig.q), 2);
             peer.idle = false;
             peer_exchange(&peer);
-            down();
+            peer_rig_down(&peer);
         }
     }
 }
@@ -177,7 +160,7 @@ static void test_ended_before_new(void **state)
     assert_int_equal(done[0].status, XENPV_EPEER);
     peer.idle = false;
     peer_exchange(&peer);
-    down();
+    peer_rig_down(&peer);
 }
 
 /* What the caller holds he goes on reading: the queue is held only once he has returned it. */
@@ -208,7 +191,7 @@ static void test_frames_over_a_loss(void **state)
         xenpv_netq_return(rig.q, &frame);
         net_rig_until(&rig, XENPV_NET_CONNECTED);
         peer_exchange(&peer);
-        down();
+        peer_rig_down(&peer);
     }
 }
 
@@ -241,7 +224,7 @@ static void test_seed_O8_losses_close_together(void **state)
             assert_int_equal(xenpv_net_state(rig.net), XENPV_NET_CONNECTED);
             assert_int_equal(xenpv_netq_pending(rig.q), 0);
             peer_exchange(&peer);
-            down();
+            peer_rig_down(&peer);
         }
     }
 }
@@ -307,12 +290,11 @@ static void test_seed_O13_grants_run_out(void **state)
         peer_down(&peer);
         net_rig_down(&rig);
     }
-    net_rig_up(&rig, &(struct net_rig_options){.tx_buffers = 18,
-                                               .rx_buffers = 18,
-                                               .limits = {.grants = 8 + 48, .ports = 4}});
-    peer_up(&peer, &rig, peer_linux);
-    net_rig_connect(&rig);
-    down();
+    peer_rig_up(&peer, &rig,
+                &(struct net_rig_options){
+                    .tx_buffers = 18, .rx_buffers = 18, .limits = {.grants = 8 + 48, .ports = 4}},
+                peer_linux);
+    peer_rig_down(&peer);
 }
 
 /* R2: full rings for a long time: no reset, and every packet is answered for. */
@@ -347,8 +329,8 @@ static void test_seed_R2_full_rings(void **state)
     assert_int_equal(ended, sent);
     assert_int_equal(received, delivered);
     assert_int_equal(peer.packets, sent);
-    assert_int_equal(info().connections, 1);
-    down();
+    assert_int_equal(net_rig_info(&rig).connections, 1);
+    peer_rig_down(&peer);
 }
 
 int main(void)

@@ -26,13 +26,6 @@ static void up(const struct net_rig_options *options, const struct peer_key *off
     bytes[13] = 0;
 }
 
-static void down(void)
-{
-    net_rig_close(&rig);
-    peer_down(&peer);
-    net_rig_down(&rig);
-}
-
 static void expect(uint32_t length, struct xenpv_net_frame *frame)
 {
     assert_int_equal(net_rig_receive(&rig, found, frame), length);
@@ -58,7 +51,7 @@ static void test_seed_O12_every_size_around_pages(void **state)
             assert_int_equal(frame.count, ((uint32_t)length + 4095) / 4096);
         }
     }
-    down();
+    peer_rig_down(&peer);
 }
 
 static void test_odd_pieces(void **state)
@@ -83,7 +76,7 @@ static void test_odd_pieces(void **state)
             }
         }
     }
-    down();
+    peer_rig_down(&peer);
 }
 
 static const struct {
@@ -168,7 +161,7 @@ static void test_offloads(void **state)
             expect_offload(&frame.offload, &offloads[i].offload);
         }
     }
-    down();
+    peer_rig_down(&peer);
 }
 
 /* The deprecated prefix: a slot of its own, without data. */
@@ -193,7 +186,7 @@ static void test_gso_prefix(void **state)
         assert_int_equal(frame.offload.ipv6, ipv6);
         assert_int_equal(frame.offload.checksum, XENPV_NET_CSUM_BLANK);
     }
-    down();
+    peer_rig_down(&peer);
 }
 
 /* IPv6 is found behind VLAN tags, too; a frame too short to say is of none. */
@@ -224,7 +217,7 @@ static void test_ethertypes(void **state)
         expect(table[i].length, &frame);
         assert_int_equal(frame.offload.ipv6, table[i].ipv6);
     }
-    down();
+    peer_rig_down(&peer);
 }
 
 /* Headroom, as Linux netback counts it, and as one does that lets the offset say it. */
@@ -256,7 +249,7 @@ static void test_headroom(void **state)
         expect(length, &frame);
         assert_int_equal(frame.headroom, 0);
     }
-    down();
+    peer_rig_down(&peer);
 }
 
 /* FE-12, FE-14, FE-20: what is dropped, and that the next frame is found. */
@@ -286,7 +279,7 @@ static void test_FE_12_dropped_whole(void **state)
     xenpv_netq_stats(rig.q, &stats);
     assert_int_equal(stats.rx_errors, 20 * 16);
     assert_int_equal(stats.rx_dropped, dropped);
-    down();
+    peer_rig_down(&peer);
 }
 
 static void put_slot(int16_t status, uint16_t flags)
@@ -320,7 +313,7 @@ static void test_FE_20_empty_slots(void **state)
     xenpv_netq_return(rig.q, &frame);
     xenpv_netq_stats(rig.q, &stats);
     assert_int_equal(stats.rx_dropped, 1);
-    down();
+    peer_rig_down(&peer);
 }
 
 /* A first slot of nothing but headroom is no fragment, and its page comes back. */
@@ -343,7 +336,7 @@ static void test_headroom_alone(void **state)
         xenpv_netq_return(rig.q, &frame);
         assert_int_equal(xenpv_netq_receive(rig.q, &frame, 1), 0);
     }
-    down();
+    peer_rig_down(&peer);
 }
 
 /* Who only polls gives few buffers back, too, once nothing else is to be done. */
@@ -363,7 +356,7 @@ static void test_few_buffers(void **state)
         assert_int_equal(xenpv_netq_receive(rig.q, &frame, 1), 0);
         assert_int_equal(xenpv_ring_available(&peer.rx[0].ring), 256);
     }
-    down();
+    peer_rig_down(&peer);
 }
 
 /* A frame whose rest comes later is waited for, and an event tells when it has come. */
@@ -385,7 +378,7 @@ static void test_frame_in_parts(void **state)
         assert_int_equal(frame.length, (parts + 1) * 100);
         xenpv_netq_return(rig.q, &frame);
     }
-    down();
+    peer_rig_down(&peer);
 }
 
 /* Frames stay the caller's, in any number, and come back in any order; pages are granted once. */
@@ -421,7 +414,7 @@ static void test_frames_are_kept(void **state)
     }
     assert_int_equal(xenpv_mock_ledger(rig.mock, 1, &after), 0);
     assert_memory_equal(&before, &after, sizeof(before));
-    down();
+    peer_rig_down(&peer);
 }
 
 /* What the caller wrote into a page is not shown to a backend that is not trusted (GT-08). */
@@ -447,7 +440,7 @@ static void test_GT_08_returned_pages(void **state)
             leaked |= page[500] == 0x5a;
         }
         assert_int_equal(leaked, !untrusted);
-        down();
+        peer_rig_down(&peer);
     }
 }
 

@@ -18,25 +18,8 @@ static uint8_t bytes[20000];
 
 static void up(const struct net_rig_options *options)
 {
-    net_rig_up(&rig, options);
-    peer_up(&peer, &rig, peer_linux);
-    net_rig_connect(&rig);
+    peer_rig_up(&peer, &rig, options, peer_linux);
     net_rig_fill(bytes, sizeof(bytes), 1);
-}
-
-static void down(void)
-{
-    net_rig_close(&rig);
-    peer_down(&peer);
-    net_rig_down(&rig);
-}
-
-static struct xenpv_net_info info(void)
-{
-    struct xenpv_net_info told;
-
-    xenpv_net_info(rig.net, &told);
-    return told;
 }
 
 static void put_rx(uint16_t id, uint16_t flags)
@@ -181,18 +164,18 @@ static const struct peer_key four[] = {
 /* The backend returns with another offer; but for the queues from `polled` on all are polled. */
 static void return_with(const struct peer_key *offer, uint32_t polled)
 {
-    uint32_t connections = info().connections;
+    uint32_t connections = net_rig_info(&rig).connections;
     struct xenpv_completion done;
 
     peer_restart(&peer);
     peer.offer = offer;
-    for (int i = 0; i < 1000 && info().connections == connections; i++) {
+    for (int i = 0; i < 1000 && net_rig_info(&rig).connections == connections; i++) {
         for (uint32_t k = 0; k < polled; k++)
             xenpv_netq_poll(xenpv_net_queue(rig.net, k), &done, 1);
         net_rig_step(&rig);
         xenpv_mock_advance(rig.mock, 1);
     }
-    assert_int_equal(info().connections, connections + 1);
+    assert_int_equal(net_rig_info(&rig).connections, connections + 1);
 }
 
 /* A queue that is not used any more ends; it is used again only once its thread has been told. */
@@ -202,26 +185,26 @@ static void test_fewer_queues(void **state)
     struct xenpv_netq *third;
 
     (void)state;
-    net_rig_up(&rig, &(struct net_rig_options){
-                         .queues = 4, .recover_ms = 30000, .tx_buffers = 20, .rx_buffers = 20});
-    peer_up(&peer, &rig, four);
-    net_rig_connect(&rig);
+    peer_rig_up(&peer, &rig,
+                &(struct net_rig_options){
+                    .queues = 4, .recover_ms = 30000, .tx_buffers = 20, .rx_buffers = 20},
+                four);
     third = xenpv_net_queue(rig.net, 2);
-    assert_int_equal(info().queues, 4);
+    assert_int_equal(net_rig_info(&rig).queues, 4);
     return_with(two, 4);
-    assert_int_equal(info().queues, 2);
+    assert_int_equal(net_rig_info(&rig).queues, 2);
     /* None but the third was polled once it was over. */
     return_with(four, 2);
-    assert_int_equal(info().queues, 2);
+    assert_int_equal(net_rig_info(&rig).queues, 2);
     assert_int_equal(xenpv_netq_poll(third, &done, 1), XENPV_EPARKED);
     return_with(four, 2);
-    assert_int_equal(info().queues, 3);
+    assert_int_equal(net_rig_info(&rig).queues, 3);
     assert_int_equal(xenpv_netq_poll(third, &done, 1), 0);
     assert_int_equal(xenpv_netq_poll(xenpv_net_queue(rig.net, 3), &done, 1), XENPV_EPARKED);
     return_with(four, 4);
-    assert_int_equal(info().queues, 4);
+    assert_int_equal(net_rig_info(&rig).queues, 4);
     assert_int_equal(xenpv_netq_poll(xenpv_net_queue(rig.net, 3), &done, 1), 0);
-    down();
+    peer_rig_down(&peer);
 }
 
 /* ---- a backend that keeps everything --------------------------------------------------------- */
@@ -233,13 +216,13 @@ static void test_keeps_too_much(void **state)
     uint32_t returned = 0, pages = 2 + 18 + 18;
 
     (void)state;
-    net_rig_up(&rig, &(struct net_rig_options){.recover_ms = 30000,
-                                               .close_ms = 10,
-                                               .tx_buffers = 18,
-                                               .rx_buffers = 18,
-                                               .without = XENPV_NET_CONTROL});
-    peer_up(&peer, &rig, peer_oldest);
-    net_rig_connect(&rig);
+    peer_rig_up(&peer, &rig,
+                &(struct net_rig_options){.recover_ms = 30000,
+                                          .close_ms = 10,
+                                          .tx_buffers = 18,
+                                          .rx_buffers = 18,
+                                          .without = XENPV_NET_CONTROL},
+                peer_oldest);
     while (xenpv_net_state(rig.net) != XENPV_NET_FAILED) {
         assert_true(returned < COUNT(kept));
         kept[returned++] = peer;

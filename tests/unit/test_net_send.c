@@ -18,17 +18,8 @@ static uint8_t bytes[70000], padded[60];
 
 static void up(const struct net_rig_options *options, const struct peer_key *offer)
 {
-    net_rig_up(&rig, options);
-    peer_up(&peer, &rig, offer);
-    net_rig_connect(&rig);
+    peer_rig_up(&peer, &rig, options, offer);
     net_rig_fill(bytes, sizeof(bytes), 1);
-}
-
-static void down(void)
-{
-    net_rig_close(&rig);
-    peer_down(&peer);
-    net_rig_down(&rig);
 }
 
 /* Takes the one packet that was sent, answers it, and takes its completion. */
@@ -65,7 +56,7 @@ static void test_seed_A5_every_size_around_pages(void **state)
             assert_int_equal(packet.flags & ~XENPV_NETTXF_MORE_DATA, 0);
         }
     }
-    down();
+    peer_rig_down(&peer);
 }
 
 /* A packet of many small stretches is gathered: its bytes are what counts, not its vector. */
@@ -96,7 +87,7 @@ static void test_vectors(void **state)
             assert_int_equal(packet.slots, ((length < 60 ? 60 : length) + 4095) / 4096);
         }
     }
-    down();
+    peer_rig_down(&peer);
 }
 
 /* From shared pages nothing is copied but the front: the slots name those pages. FE-19: the first
@@ -122,7 +113,7 @@ static void test_shared_pages(void **state)
             }
         }
     }
-    down();
+    peer_rig_down(&peer);
 }
 
 /* Headers of the caller's, payload in shared pages; and so many pieces that all is copied. */
@@ -149,7 +140,7 @@ static void test_mixed_pieces(void **state)
         /* As it lies, up to what any backend takes; else copied into as few pages as it takes. */
         assert_int_equal(packet.slots, pieces + 1 + extras <= 18 ? pieces + 1 : 2 - (pieces <= 38));
     }
-    down();
+    peer_rig_down(&peer);
 }
 
 static const struct {
@@ -218,7 +209,7 @@ static void test_offloads(void **state)
             }
         }
     }
-    down();
+    peer_rig_down(&peer);
 }
 
 /* C1: what is switched off, or not offered, is refused. */
@@ -266,7 +257,7 @@ static void test_seed_C1_refusals(void **state)
         assert_int_equal(xenpv_netq_send(rig.q, &wide, NULL), XENPV_EINVAL);
         assert_int_equal(xenpv_netq_pending(rig.q), refusals[i].error == 0);
         xenpv_netq_submit(rig.q);
-        down();
+        peer_rig_down(&peer);
     }
 }
 
@@ -311,7 +302,7 @@ static void test_answers_in_any_order(void **state)
     xenpv_netq_stats(rig.q, &stats);
     assert_int_equal(stats.tx_errors, 10);
     assert_int_equal(stats.tx_dropped, 3);
-    down();
+    peer_rig_down(&peer);
 }
 
 /* The ring is full: nothing is lost, and there is room again when answers have come. */
@@ -342,7 +333,7 @@ static void test_full(void **state)
         while (peer_take(&peer, 0, &packet))
             peer_answer(&peer, 0, &packet, 0);
         assert_int_equal(xenpv_netq_poll(rig.q, done, 256), large);
-        down();
+        peer_rig_down(&peer);
     }
 }
 
@@ -368,7 +359,7 @@ static void test_last_slot(void **state)
     while (peer_take(&peer, 0, &packet))
         peer_answer(&peer, 0, &packet, 0);
     assert_int_equal(xenpv_netq_poll(rig.q, done, 256), 129);
-    down();
+    peer_rig_down(&peer);
 }
 
 /* Without scatter-gather a packet has one slot, wherever its bytes lie. */
@@ -387,7 +378,7 @@ static void test_one_slot(void **state)
         assert_int_equal(packet.slots, 1);
     }
     assert_int_equal(net_rig_send(&rig, bytes, 4097, NULL), XENPV_E2BIG);
-    down();
+    peer_rig_down(&peer);
 }
 
 /* An untrusted backend finds nothing in a page but the frame (GT-09). */
@@ -418,7 +409,7 @@ static void test_GT_09_nothing_else_is_shown(void **state)
             assert_int_equal(net_rig_wait(&rig, NULL), 0);
         }
         assert_int_equal(leaked, !untrusted);
-        down();
+        peer_rig_down(&peer);
     }
 }
 
