@@ -45,6 +45,17 @@ enum xenpv_store_type {
     XENPV_STORE_WRITE, /* the node's value <- value; created, with its parents, where missing */
     XENPV_STORE_MKDIR, /* the node is made, with its parents, where missing */
     XENPV_STORE_RM,    /* the node and all below it go; XENPV_ENOENT if its parent is missing too */
+    /*
+     * value <-> who may do what, as xs_wire has it: a letter and a domain's number, each with its
+     * NUL. n nothing, r read, w write, b both. The first names the owner, who may do all, and what
+     * everybody may who is not named.
+     */
+    XENPV_STORE_GET_PERMS,
+    XENPV_STORE_SET_PERMS,
+    /* These two take a domain's number as `dir`, have no name, and may not be in a transaction. */
+    XENPV_STORE_DOMAIN_PATH, /* value <- its directory, no NUL added; the domain need not exist */
+    XENPV_STORE_INTRODUCED,  /* value <- "T" or "F": whether the store knows it. Dom0's to ask:
+                                XENPV_EACCES */
 };
 
 /*
@@ -57,10 +68,11 @@ struct xenpv_store_op {
     int32_t status;    /* out: 0 or an error of this operation */
     const char *dir;   /* NUL-terminated */
     const char *name;  /* NUL-terminated, may contain '/', or NULL */
-    void *value;       /* WRITE: the bytes, only read; READ, LIST: the buffer; else unused */
-    uint32_t capacity; /* READ, LIST: bytes of the buffer */
-    uint32_t length;   /* WRITE: bytes to write; READ, LIST: out, the value's true length, which may
-                          exceed capacity: then status is XENPV_E2BIG and the value is cut */
+    void *value;       /* WRITE, SET_PERMS: the bytes, only read; MKDIR, RM: unused; else the
+                          buffer */
+    uint32_t capacity; /* bytes of the buffer */
+    uint32_t length;   /* WRITE, SET_PERMS: bytes to write; else out, the value's true length, which
+                          may exceed capacity: then status is XENPV_E2BIG and the value is cut */
 };
 
 struct xenpv_store_batch {
@@ -76,7 +88,8 @@ struct xenpv_store_batch {
 /*
  * Operations run in their order. Outside a transaction each stands alone: one that fails does not
  * stop the next, and the batch's status is 0. In a transaction a failing READ or LIST is an answer,
- * not a failure; a failing WRITE, MKDIR or RM gives the transaction up.
+ * not a failure, and so of the other questions; a failing WRITE, MKDIR, RM or SET_PERMS gives the
+ * transaction up.
  */
 struct xenpv_store_ops {
     /* Starts a batch. 0: it has ended, look at the statuses. XENPV_PENDING: it ends later. */
@@ -96,6 +109,14 @@ struct xenpv_store_ops {
     void (*unwatch)(void *ctx, const char *dir, const void *cookie);
     /* True once for each poke since the last call; several pokes may count as one. */
     bool (*fired)(void *ctx, const void *cookie);
+    /*
+     * Takes the oldest path of a change that this watch has been poked for: 1, and the path with
+     * its NUL in `path`, relative if the watch is; 0: no more. A port keeps a few for all watches,
+     * the oldest go first, and the watch that lost one is given DIR itself, once, for all that it
+     * has lost. Independent of ->fired. NULL: the port is told no paths. XENPV_E2BIG: `capacity` is
+     * too small, and nothing was taken.
+     */
+    int (*changed)(void *ctx, const void *cookie, char *path, uint32_t capacity);
     /* Signalled when a watch may have fired or a batch may have ended; one for the whole port. */
     xenpv_handle (*wait_handle)(void *ctx);
 };
@@ -228,6 +249,25 @@ struct xenpv_sys_ops {
     uint32_t (*generation)(void *ctx);
     /* One line of text without a newline; may drop it. */
     void (*log)(void *ctx, enum xenpv_log_level level, const char *line);
+    /*
+     * The hypervisor's wallclock: nanoseconds since 1970-01-01 UTC. NULL: this port cannot read it.
+     * Any thread. XENPV_ENOTSUP: it can not here.
+     */
+    int (*wallclock)(void *ctx, uint64_t *ns);
+};
+
+/* ------------------------------------------------------------------------------------ memory -- */
+
+/* How much memory the domain has. From one thread. A page has 4,096 bytes. */
+struct xenpv_memory_ops {
+    uint64_t (*pages)(void *ctx);
+    /*
+     * Gives pages back to the hypervisor, or takes some of those back. Returns how many, which may
+     * be fewer than asked for: no more are free, or the hypervisor has none; or a negative error if
+     * not one was.
+     */
+    int64_t (*release)(void *ctx, uint32_t pages);
+    int64_t (*take)(void *ctx, uint32_t pages);
 };
 
 struct xenpv_port {
@@ -239,6 +279,7 @@ struct xenpv_port {
     const struct xenpv_map_ops *map;     /* NULL: this port cannot be a backend */
     const struct xenpv_event_ops *event; /* NULL: this port can only look */
     const struct xenpv_sys_ops *sys;
+    const struct xenpv_memory_ops *memory; /* NULL: this port cannot change the domain's memory */
 };
 
 #ifdef __cplusplus

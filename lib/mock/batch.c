@@ -37,6 +37,11 @@ static int run_op(struct domain *domain, struct xenpv_store_op *op)
         return mock_store_mkdir(domain, path);
     case XENPV_STORE_RM:
         return mock_store_rm(domain, path);
+    case XENPV_STORE_GET_PERMS:
+    case XENPV_STORE_SET_PERMS:
+    case XENPV_STORE_DOMAIN_PATH:
+    case XENPV_STORE_INTRODUCED:
+        return XENPV_ENOTSUP;
     }
     return XENPV_EINVAL;
 }

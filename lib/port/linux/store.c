@@ -108,7 +108,7 @@ static int run_op(struct xs_handle *store, xs_transaction_t transaction, struct 
         done = xs_rm(store, transaction, path);
         break;
     default:
-        return XENPV_EINVAL;
+        return XENPV_ENOTSUP;
     }
     return done ? 0 : xenpv_linux_store_error(store, errno);
 }
