@@ -20,45 +20,46 @@ enum status {
 
 enum port_choice { PORT_AUTO, PORT_LINUX, PORT_MOCK };
 
-/* The options that only some commands know, as bits. */
-enum {
-    OPTION_OFFSET = 1 << 0,
-    OPTION_LENGTH = 1 << 1,
-    OPTION_TARGET_OFFSET = 1 << 2,
-    OPTION_IN = 1 << 3,
-    OPTION_OUT = 1 << 4,
-    OPTION_ALL = 1 << 5,
-    OPTION_SECURE = 1 << 6,
-    OPTION_BUDGET = 1 << 7,
-    OPTION_TAKE_OVER = 1 << 8,
-    /* How a disk is used. */
-    OPTION_QUEUES = 1 << 9,
-    OPTION_RING_ORDER = 1 << 10,
-    OPTION_SEGMENTS = 1 << 11,
-    OPTION_POLL = 1 << 12,
-    OPTION_UNITS = 1 << 13,
-    OPTION_WITHOUT = 1 << 14,
-    OPTION_BENCH = 1 << 15, /* what is in struct bench_options, of both kinds ... */
-    OPTION_SIZE = 1 << 16,
-    /* How a vif is used. */
-    OPTION_NET_WITHOUT = 1 << 17,
-    OPTION_ADDRESS = 1 << 18,
-    OPTION_COUNT = 1 << 19,
-    OPTION_INTERVAL = 1 << 20,
-    OPTION_PCAP = 1 << 21,
-    OPTION_DURATION = 1 << 22,
-    OPTION_RATE = 1 << 23,
-    OPTION_REPEAT = 1 << 24,
-    OPTION_NAME = 1 << 25,
-    OPTION_TIMEOUT = 1 << 26,   /* every command knows it */
-    OPTION_BENCH_BLK = 1 << 27, /* ... of disks ... */
-    OPTION_BENCH_NET = 1 << 28, /* ... and of network cards */
-    OPTIONS_FORM = OPTION_QUEUES | OPTION_RING_ORDER | OPTION_SEGMENTS | OPTION_POLL |
-                   OPTION_UNITS | OPTION_WITHOUT,
-    OPTIONS_DISK = OPTIONS_FORM | OPTION_TAKE_OVER, /* of all commands that connect to one */
-    OPTIONS_NET_FORM = OPTION_QUEUES | OPTION_POLL | OPTION_NET_WITHOUT,
-    OPTIONS_VIF = OPTIONS_NET_FORM | OPTION_TAKE_OVER, /* the same of network cards */
-};
+/* The options that only some commands know, as bits of a uint64_t. */
+#define OPTION_OFFSET        (UINT64_C(1) << 0)
+#define OPTION_LENGTH        (UINT64_C(1) << 1)
+#define OPTION_TARGET_OFFSET (UINT64_C(1) << 2)
+#define OPTION_IN            (UINT64_C(1) << 3)
+#define OPTION_OUT           (UINT64_C(1) << 4)
+#define OPTION_ALL           (UINT64_C(1) << 5)
+#define OPTION_SECURE        (UINT64_C(1) << 6)
+#define OPTION_BUDGET        (UINT64_C(1) << 7)
+#define OPTION_TAKE_OVER     (UINT64_C(1) << 8)
+/* How a disk is used. */
+#define OPTION_QUEUES     (UINT64_C(1) << 9)
+#define OPTION_RING_ORDER (UINT64_C(1) << 10)
+#define OPTION_SEGMENTS   (UINT64_C(1) << 11)
+#define OPTION_POLL       (UINT64_C(1) << 12)
+#define OPTION_UNITS      (UINT64_C(1) << 13)
+#define OPTION_WITHOUT    (UINT64_C(1) << 14)
+#define OPTION_SIZE       (UINT64_C(1) << 15)
+/* How a vif is used. */
+#define OPTION_NET_WITHOUT (UINT64_C(1) << 16)
+#define OPTION_ADDRESS     (UINT64_C(1) << 17)
+#define OPTION_COUNT       (UINT64_C(1) << 18)
+#define OPTION_INTERVAL    (UINT64_C(1) << 19)
+#define OPTION_PCAP        (UINT64_C(1) << 20)
+#define OPTION_DURATION    (UINT64_C(1) << 21)
+#define OPTION_RATE        (UINT64_C(1) << 22)
+#define OPTION_REPEAT      (UINT64_C(1) << 23)
+#define OPTION_NAME        (UINT64_C(1) << 24)
+#define OPTION_TIMEOUT     (UINT64_C(1) << 25) /* every command knows it */
+/* What is in struct bench_options: of both kinds, of disks, of network cards. */
+#define OPTION_BENCH     (UINT64_C(1) << 26)
+#define OPTION_BENCH_BLK (UINT64_C(1) << 27)
+#define OPTION_BENCH_NET (UINT64_C(1) << 28)
+
+#define OPTIONS_FORM                                                                               \
+    (OPTION_QUEUES | OPTION_RING_ORDER | OPTION_SEGMENTS | OPTION_POLL | OPTION_UNITS |            \
+     OPTION_WITHOUT)
+#define OPTIONS_DISK     (OPTIONS_FORM | OPTION_TAKE_OVER) /* of all commands that connect to one */
+#define OPTIONS_NET_FORM (OPTION_QUEUES | OPTION_POLL | OPTION_NET_WITHOUT)
+#define OPTIONS_VIF      (OPTIONS_NET_FORM | OPTION_TAKE_OVER) /* the same of network cards */
 
 #define OPTION_SPECS_MAX 96u
 
@@ -73,7 +74,7 @@ struct options {
     bool json;
     bool verbose;
     uint32_t timeout_ms;         /* 0: for ever */
-    unsigned given;              /* OPTION_ bits */
+    uint64_t given;              /* OPTION_ bits */
     bool seen[OPTION_SPECS_MAX]; /* which of all options, by their row in options.c */
     uint64_t offset, length, target_offset;
     const char *in, *out;
@@ -94,7 +95,7 @@ struct command {
     const char *arguments;
     const char *summary;
     const char *help; /* whole lines */
-    unsigned options; /* OPTION_ bits it knows */
+    uint64_t options; /* OPTION_ bits it knows */
     int least, most;  /* arguments; most < 0: any number */
     int (*run)(const struct options *options, int count, char **arguments); /* enum status */
 };

@@ -176,7 +176,7 @@ static int show(struct vbd *vbd, bool json)
 }
 
 /* Disks have options that network cards have not, and the other way round. */
-static bool suits(const struct options *options, unsigned known)
+static bool suits(const struct options *options, uint64_t known)
 {
     const struct command as = {.name = "info", .options = known};
 

@@ -69,7 +69,7 @@ static void help_all(void)
 /* Every command that the words name, in full or by their first word. */
 static int help_some(char **words, int count)
 {
-    unsigned options = 0;
+    uint64_t options = 0;
     int shown = 0;
 
     for (size_t f = 0; f < FAMILIES; f++)

@@ -29,7 +29,7 @@ const char options_help[] =
     "  -h, --help, --version\n";
 
 struct form_line {
-    unsigned bit;
+    uint64_t bit;
     const char *text;
 };
 
@@ -67,7 +67,7 @@ struct option_spec {
     bool (*take)(struct command_line *line, const struct option_spec *spec, const char *text);
     size_t field;         /* of struct command_line */
     uint64_t least, most; /* of a number */
-    unsigned bits;        /* OPTION_: a command that has any knows it; 0: all do */
+    uint64_t bits;        /* OPTION_: a command that has any knows it; 0: all do */
 };
 
 /* ------------------------------------------------------------------------------------ values -- */
@@ -374,7 +374,7 @@ bool options_parse(int argc, char **argv, struct command_line *line)
 bool options_suit(const struct options *options, const struct command *command)
 {
     for (size_t i = 0; i < SPECS; i++) {
-        unsigned bits = specs[i].bits;
+        uint64_t bits = specs[i].bits;
 
         if (!options->seen[i] || bits == 0 || (bits & (command->options | OPTION_TIMEOUT)))
             continue;
@@ -385,7 +385,7 @@ bool options_suit(const struct options *options, const struct command *command)
     return true;
 }
 
-static void print_lines(const struct form_line *lines, unsigned known)
+static void print_lines(const struct form_line *lines, uint64_t known)
 {
     for (; lines->text; lines++)
         if (known & lines->bit)
@@ -393,12 +393,12 @@ static void print_lines(const struct form_line *lines, unsigned known)
     printf("\n");
 }
 
-void options_print_form_help(unsigned known)
+void options_print_form_help(uint64_t known)
 {
     bool disks = known & (OPTIONS_FORM & ~OPTIONS_NET_FORM), vifs = known & OPTION_NET_WITHOUT;
 
     if (known & OPTION_BENCH) /* they are told with its cells, and have other defaults */
-        known &= ~(unsigned)(OPTION_QUEUES | OPTION_SEGMENTS);
+        known &= ~(OPTION_QUEUES | OPTION_SEGMENTS);
     if (disks) {
         printf("A disk is vbd/NUMBER, as 'xenpv list' prints it, vbd/NAME, as vbd/xvdb, or "
                "serial:TEXT, its\n"

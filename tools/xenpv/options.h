@@ -25,7 +25,7 @@ void options_free(struct command_line *line);
 extern const char options_help[];
 
 /* The part about disks, and those of OPTIONS_FORM that are known. */
-void options_print_form_help(unsigned known);
+void options_print_form_help(uint64_t known);
 
 /*
  * The index of `text` in `choices`, which ends with NULL; -1 after complaining, as what `name` says
