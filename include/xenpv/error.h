@@ -89,6 +89,11 @@ enum xenpv_check {
     XENPV_CHECK_CTRL_QUEUE = 48,   /* a queue's number is below the number of queues */
     XENPV_CHECK_CTRL_KEY = 49,     /* a key is no longer than the backend's */
     XENPV_CHECK_CTRL_GREFS = 50, /* a list of static grants fits its page and the backend's table */
+    XENPV_CHECK_XS_INDEX = 51,   /* indices of the store's rings are at most 1024 bytes apart */
+    XENPV_CHECK_XS_LENGTH = 52,  /* a message of the store has at most 4096 bytes */
+    XENPV_CHECK_XS_TYPE = 53,    /* an answer has the type of its request, or is an error */
+    XENPV_CHECK_XS_ANSWER = 54,  /* an answer's lists end, and its numbers are numbers */
+    XENPV_CHECK_XS_EVENT = 55,   /* a watch event is two strings */
     XENPV_CHECK_COUNT
 };
 

@@ -85,6 +85,11 @@ static const struct name checks[XENPV_CHECK_COUNT] = {
     [XENPV_CHECK_CTRL_KEY] = {"ctrl-key", "a key has 40 bytes at most"},
     [XENPV_CHECK_CTRL_GREFS] = {"ctrl-grefs",
                                 "a list of static grants fits its page and the backend's table"},
+    [XENPV_CHECK_XS_INDEX] = {"xs-index", "ring indices at most 1024 bytes apart"},
+    [XENPV_CHECK_XS_LENGTH] = {"xs-length", "a message of the store has 4096 bytes at most"},
+    [XENPV_CHECK_XS_TYPE] = {"xs-type", "an answer has the type of its request, or is an error"},
+    [XENPV_CHECK_XS_ANSWER] = {"xs-answer", "an answer's lists end, and its numbers are numbers"},
+    [XENPV_CHECK_XS_EVENT] = {"xs-event", "a watch event is two strings"},
 };
 
 static const struct name *error_entry(int error)
