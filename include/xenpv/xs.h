@@ -128,8 +128,8 @@ struct xenpv_xs_request {
     uint32_t tx;
     const void *payload;
     uint32_t length;
-    void *reply; /* the answer's payload, an error's text too */
-    uint32_t capacity;
+    void *reply;       /* the answer's payload, an error's text too */
+    uint32_t capacity; /* 0: it is not wanted */
 
     int32_t status;        /* out: 0 or an error; XENPV_E2BIG also when the answer was cut */
     uint32_t reply_type;   /* out: `type`, or XENPV_XS_ERROR; meaningless without an answer */

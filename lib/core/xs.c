@@ -168,16 +168,23 @@ static void look(struct xenpv_xs *xs)
     }
 }
 
-static bool connected(struct xenpv_xs *xs)
+/* One way round: from broken by connecting to what the server says now. */
+static bool advance(struct xenpv_xs *xs)
 {
-    if (xs->state == XENPV_XS_CONNECTED)
-        look(xs);
     if (xs->state == XENPV_XS_BROKEN && xs->now >= xs->reconnect_at &&
         xs_offers(xs, XENPV_XS_FEATURE_RECONNECT))
         reconnect(xs);
     if (xs->state == XENPV_XS_CONNECTING)
         connect(xs);
+    if (xs->state == XENPV_XS_CONNECTED)
+        look(xs);
     return xs->state == XENPV_XS_CONNECTED;
+}
+
+/* What has just been lost may be had again at once. */
+static bool connected(struct xenpv_xs *xs)
+{
+    return advance(xs) || advance(xs);
 }
 
 /* ---- what can be done now ---- */

@@ -33,7 +33,8 @@ void xs_request_answer(struct xenpv_xs *xs, struct xenpv_store_batch *batch, int
         memcpy(request->reply, xs_payload(xs), room);
     request->reply_type = xs->in.type;
     request->reply_length = length;
-    request->status = err == XENPV_OK && length > request->capacity ? XENPV_E2BIG : err;
+    request->status =
+        err == XENPV_OK && request->capacity && length > request->capacity ? XENPV_E2BIG : err;
 }
 
 void xs_request_end(struct xenpv_store_batch *batch, int err)
