@@ -444,6 +444,63 @@ static void test_seed_XS_05_a_server_that_stops(void **state)
     }
 }
 
+/* The time is each answer's, not the batch's. */
+static void test_seed_XS_05_a_slow_server(void **state)
+{
+    char value[8];
+    struct xenpv_store_op ops[4];
+    struct xenpv_store_batch batch = {.ops = ops, .count = COUNT(ops), .transaction = true};
+
+    (void)state;
+    connected(0, 0);
+    for (uint32_t i = 0; i < COUNT(ops); i++)
+        ops[i] = (struct xenpv_store_op){
+            .type = XENPV_STORE_READ, .dir = "a", .value = value, .capacity = 8};
+    assert_int_equal(server.store->start(server.xs, &batch), XENPV_PENDING);
+    for (uint32_t i = 0; i < 6; i++) {
+        assert_int_equal(server.store->check(server.xs, &batch), XENPV_PENDING);
+        xenpv_xs_step(server.xs, server.now);
+        server.now += 900;
+        xenpv_xs_step(server.xs, server.now);
+        xs_server_serve(&server);
+    }
+    assert_int_equal(server.store->check(server.xs, &batch), XENPV_OK);
+    assert_int_equal(batch.status, XENPV_OK);
+    xs_server_stop(&server);
+}
+
+/* Who looks for his own answer, or poke, finds those of others: they are to be stepped. */
+static void test_what_is_found_for_others(void **state)
+{
+    char value[8];
+    int cookie;
+    struct xenpv_store_op op = {
+        .type = XENPV_STORE_READ, .dir = "a", .value = value, .capacity = 8};
+    struct xenpv_store_batch batch = {.ops = &op, .count = 1}, other = batch;
+
+    (void)state;
+    connected(0, 0);
+    assert_int_equal(server.store->watch(server.xs, "a", &cookie), XENPV_OK);
+    xs_server_settle(&server);
+    assert_int_equal(server.store->start(server.xs, &batch), XENPV_PENDING);
+    xenpv_xs_step(server.xs, server.now);
+    xs_server_serve(&server);
+    assert_true(xenpv_xs_deadline(server.xs) > server.now);
+    (void)server.store->fired(server.xs, &other);
+    assert_int_equal(xenpv_xs_deadline(server.xs), 0);
+    xenpv_xs_step(server.xs, server.now);
+    assert_int_equal(server.store->check(server.xs, &batch), XENPV_OK);
+    assert_true(xenpv_xs_deadline(server.xs) == UINT64_MAX);
+    assert_int_equal(server.store->start(server.xs, &other), XENPV_PENDING);
+    xenpv_xs_step(server.xs, server.now);
+    xs_server_event(&server, "a", "1");
+    server.page.req_cons = server.page.req_prod; /* it is not answered, so no batch ends */
+    xs_server_serve(&server);
+    assert_int_equal(server.store->check(server.xs, &other), XENPV_PENDING);
+    assert_int_equal(xenpv_xs_deadline(server.xs), 0);
+    xs_server_stop(&server);
+}
+
 /* A server that only tells of watches, and never answers, is silent. */
 static void test_seed_XS_05_events_are_no_answer(void **state)
 {
@@ -512,6 +569,8 @@ int main(void)
         cmocka_unit_test(test_batches_end_in_their_order),
         cmocka_unit_test(test_a_transaction_that_is_given_up),
         cmocka_unit_test(test_seed_XS_05_a_server_that_stops),
+        cmocka_unit_test(test_seed_XS_05_a_slow_server),
+        cmocka_unit_test(test_what_is_found_for_others),
         cmocka_unit_test(test_seed_XS_05_events_are_no_answer),
         cmocka_unit_test(test_seed_XS_05_a_server_that_does_not_reconnect),
     };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A server of which nothing is sure: random bytes and indices, messages that are nearly right, and
- * a client that is asked, cancelled and resumed at random. Nothing is touched that should not be, all
- * that is asked ends, and with a good server it works again.
+ * a client that is asked, cancelled and resumed at random. Nothing is touched that should not be,
+ * all that is asked ends, and with a good server it works again.
  */
 #include "xs_server.h"
 

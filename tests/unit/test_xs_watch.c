@@ -265,6 +265,30 @@ static void test_seed_XS_07_more_events_than_are_kept(void **state)
     xs_server_stop(&server);
 }
 
+/* What was told of a watch that is gone takes no room from others. */
+static void test_paths_of_a_watch_that_is_gone(void **state)
+{
+    int a, b;
+
+    (void)state;
+    connected(0, 0);
+    watch("a", &a);
+    watch("b", &b);
+    settle();
+    (void)changed(&a);
+    (void)changed(&b);
+    xs_server_event(&server, "b/1", "2");
+    for (uint32_t i = 0; i < 4096 / (8 + 39) - 2; i++)
+        xs_server_event(&server, "a/678901234567890123456789012345678901", "1");
+    settle();
+    server.store->unwatch(server.xs, "a", &a);
+    for (uint32_t i = 0; i < 20; i++)
+        xs_server_event(&server, "b/2", "2");
+    settle();
+    assert_memory_equal(changed(&b), "b/1 b/2 b/2", 11);
+    xs_server_stop(&server);
+}
+
 /* ---- made anew ---- */
 
 enum loss { SERVER_SAYS, SERVER_BREAKS, INDICES_RESET, RESUMED, LOSSES };
@@ -337,6 +361,30 @@ static void test_seed_XS_09_the_server_dies(void **state)
         assert_true(fired(&b));
         assert_non_null(strstr(changed(&a), "a"));
         assert_int_equal(xs_server_read(&server, "a"), XENPV_OK);
+        xs_server_stop(&server);
+    }
+}
+
+/* The rest of a message that was on its way is not for the next connection. */
+static void test_seed_XS_09_half_a_message(void **state)
+{
+    static char large[4000];
+    struct xenpv_store_op op = {
+        .type = XENPV_STORE_WRITE, .dir = "a", .value = large, .length = 4000};
+    struct xenpv_store_batch batch = {.ops = &op, .count = 1};
+
+    (void)state;
+    for (uint32_t i = 0; i < LOSSES; i++) {
+        connected(0, XENPV_XS_FEATURE_RECONNECT | XENPV_XS_FEATURE_ERROR);
+        server.stopped = true;
+        assert_int_equal(server.store->start(server.xs, &batch), XENPV_PENDING);
+        server.stopped = false;
+        lose((enum loss)i);
+        settle();
+        assert_int_equal(server.store->check(server.xs, &batch), XENPV_OK);
+        assert_int_equal(batch.status, XENPV_ESTORE);
+        assert_int_equal(xs_server_read(&server, "a"), XENPV_OK);
+        assert_int_equal(server.requests, 3); /* two resets, and the last read */
         xs_server_stop(&server);
     }
 }
@@ -472,7 +520,9 @@ int main(void)
         cmocka_unit_test(test_a_watch_that_is_refused),
         cmocka_unit_test(test_unwatch_at_every_step),
         cmocka_unit_test(test_seed_XS_07_more_events_than_are_kept),
+        cmocka_unit_test(test_paths_of_a_watch_that_is_gone),
         cmocka_unit_test(test_seed_XS_09_the_server_dies),
+        cmocka_unit_test(test_seed_XS_09_half_a_message),
         cmocka_unit_test(test_a_reconnect_is_waited_for),
         cmocka_unit_test(test_seed_XS_10_our_watches_are_the_servers),
         cmocka_unit_test(test_seed_XS_10_a_server_that_keeps_them),
