@@ -32,10 +32,19 @@ struct xenpv_mock_limits {
     uint32_t ports;         /* event channels of a domain (4,096, of which 0 is reserved) */
     uint32_t maps;          /* foreign pages a domain may have mapped at once (65,536) */
     uint32_t store_nodes;   /* nodes an unprivileged domain may own (1,000) */
-    uint32_t store_watches; /* watches of an unprivileged domain (128) */
+    uint32_t store_watches; /* watches of an unprivileged domain; 4.17 takes one more (128) */
     uint32_t store_record; /* bytes below which a node must stay that an unprivileged domain writes:
                               value, names of children with their NULs, 24, and 8 for each
                               permission entry (2,048) */
+    uint32_t store_perms;  /* permission entries of a node that it sets (5) */
+    uint32_t store_path;   /* bytes of a path after /local/domain/<domid>/ (2,048) */
+    uint32_t store_transactions;      /* open; xenstored 4.17 lets one more be started (10) */
+    uint32_t store_transaction_nodes; /* nodes that one of its transactions may look at (1,024) */
+    uint32_t store_outstanding; /* its requests whose answer, or an event of which, waits to be
+                                   read; with these, none of its requests is read (20) */
+    uint32_t store_event_ms;    /* after which an event that it has not read is dropped (20,000) */
+    uint32_t store_memory;      /* bytes of its nodes, watches and of what waits for it: with these,
+                                   it is sent no events, and its requests are not read (2.5 MiB) */
 };
 
 struct xenpv_mock_config {
@@ -134,6 +143,75 @@ int xenpv_mock_set_conflicts(struct xenpv_mock *mock, uint16_t domid, uint32_t t
  * end in the order in which they were started. XENPV_ENOENT.
  */
 int xenpv_mock_set_store_delay(struct xenpv_mock *mock, uint16_t domid, uint32_t ms);
+
+/*
+ * The wallclock of sys->wallclock when the machine's clock stands at 0, in nanoseconds since
+ * 1970-01-01 UTC; at the start 1,600,000,000 seconds. Set, it jumps for every domain.
+ */
+void xenpv_mock_set_wallclock(struct xenpv_mock *mock, uint64_t ns);
+
+/*
+ * A domain's memory: what memory->pages answers, and how many pages it can ->take until it has
+ * `limit` of them. At the start it has 65,536, and no more. XENPV_ENOENT; XENPV_EINVAL: more pages
+ * than `limit`.
+ */
+int xenpv_mock_set_memory(struct xenpv_mock *mock, uint16_t domid, uint64_t pages, uint64_t limit);
+
+/* ------------------------------------------------------------- xenstored, as a client sees it -- */
+
+/*
+ * A connection to xenstored that carries the messages of xs_wire.h, as a socket or a ring page
+ * does. It has watches and transactions of its own; permissions and quotas are those of its domain,
+ * and so a connection of domain 0 is a privileged one. It lasts until it is closed, or as long as
+ * the machine.
+ */
+struct xenpv_mock_wire;
+
+/* XENPV_ENOENT: no such domain; XENPV_ENOMEM. */
+int xenpv_mock_wire_open(struct xenpv_mock *mock, uint16_t domid, struct xenpv_mock_wire **wire);
+
+/* Closes it: its watches go, and its transactions, without effect. NULL is ignored. */
+void xenpv_mock_wire_close(struct xenpv_mock_wire *wire);
+
+/*
+ * Gives the server any piece of a stream of messages: a message may come byte by byte, or many at
+ * once. What is complete is answered before the call returns, except that the server reads no
+ * further while an unprivileged domain has too many requests outstanding, and that the domain's
+ * xenpv_mock_set_store_delay holds it up. Errors, and then nothing was taken: XENPV_ESTORE: the
+ * server has dropped the connection, for a header of more than 4,096 bytes of payload, or because
+ * it was restarted, or the domain died; XENPV_EFULL: more than 64 KiB would wait unread;
+ * XENPV_ENOMEM.
+ */
+int xenpv_mock_wire_put(struct xenpv_mock_wire *wire, const void *bytes, uint32_t count);
+
+/*
+ * Takes up to `capacity` bytes of the stream of answers and watch events, in their order; answers
+ * how many, and 0 where there are none. What was there when a connection was dropped can be taken
+ * still.
+ */
+uint32_t xenpv_mock_wire_get(struct xenpv_mock_wire *wire, void *bytes, uint32_t capacity);
+
+/*
+ * The page of xs_wire.h's struct xenstore_domain_interface through which the domain may speak to
+ * xenstored, 4,096 bytes, and its event channel, a local port of that domain that its ledger leaves
+ * out. The server advertises reconnecting and the error field, as oxenstored does. It serves the
+ * page inside of event->notify on that port and of xenpv_mock_advance; events that others cause
+ * come when they cause them. The page lasts as long as the machine. Asked for again, the same is
+ * answered; but after a suspend the toolstack has made a new connection of it: the page is zeroed,
+ * the port is a new one, and watches and transactions are gone.
+ * XENPV_ENOENT, XENPV_ENOPORT, XENPV_ENOMEM.
+ */
+int xenpv_mock_wire_ring(struct xenpv_mock *mock, uint16_t domid, void **page, uint32_t *port);
+
+/*
+ * xenstored ends and is started anew. Watches, transactions and what was on its way are gone.
+ * Connections of xenpv_mock_wire_open are dropped. A ring page has 1, reconnecting, in `connection`,
+ * and its port an event; the next xenpv_mock_advance empties it, puts 0 there and sends another
+ * event. The ports connect again by themselves: their pending batches end with XENPV_ESTORE, their
+ * watches are armed again and poked. `keep` true: the store is as it was; false: as that of a fresh
+ * machine, without the directories of other domains. XENPV_ENOMEM: nothing has happened.
+ */
+int xenpv_mock_store_restart(struct xenpv_mock *mock, bool keep);
 
 /* --------------------------------------------------------- the toolstack's part of the store -- */
 
