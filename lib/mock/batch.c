@@ -39,11 +39,52 @@ static int run_op(struct domain *domain, struct xenpv_store_op *op)
         return mock_store_rm(domain, path);
     case XENPV_STORE_GET_PERMS:
     case XENPV_STORE_SET_PERMS:
+        return XENPV_ENOTSUP;
     case XENPV_STORE_DOMAIN_PATH:
     case XENPV_STORE_INTRODUCED:
-        return XENPV_ENOTSUP;
+        break;
     }
     return XENPV_EINVAL;
+}
+
+/* A domain's number in decimal digits, and nothing else. */
+static bool domid_of(const struct xenpv_store_op *op, uint32_t *domid)
+{
+    const char *digit = op->dir;
+
+    for (*domid = 0; *digit >= '0' && *digit <= '9' && *domid <= UINT16_MAX; digit++)
+        *domid = *domid * 10 + (uint32_t)(*digit - '0');
+    return digit != op->dir && *digit == '\0' && *domid <= UINT16_MAX && op->name == NULL;
+}
+
+static int answer(struct xenpv_store_op *op, const char *text)
+{
+    op->length = (uint32_t)strlen(text);
+    memcpy(op->value, text, op->length < op->capacity ? op->length : op->capacity);
+    return op->length <= op->capacity ? XENPV_OK : XENPV_E2BIG;
+}
+
+/* A question about a domain, not about a node. */
+static int ask(const struct domain *domain, struct xenpv_store_op *op)
+{
+    char path[32];
+    uint32_t domid;
+
+    if (!domid_of(op, &domid))
+        return XENPV_EINVAL;
+    if (op->type == XENPV_STORE_DOMAIN_PATH) {
+        mock_path_of_domain(domid, path, sizeof(path));
+        return answer(op, path);
+    }
+    if (domain->domid != 0)
+        return XENPV_EACCES;
+    return answer(
+        op, domid == DOMID_SELF || mock_domain(domain->mock, (uint16_t)domid) != NULL ? "T" : "F");
+}
+
+static bool about_a_domain(const struct xenpv_store_op *op)
+{
+    return op->type == XENPV_STORE_DOMAIN_PATH || op->type == XENPV_STORE_INTRODUCED;
 }
 
 /* The batch has no effect; `from` is the first operation that was not tried. */
@@ -59,7 +100,7 @@ static void run_each(struct domain *domain, struct xenpv_store_batch *batch)
     for (uint32_t i = 0; i < batch->count; i++) {
         struct xenpv_store_op *op = &batch->ops[i];
 
-        op->status = run_op(domain, op);
+        op->status = about_a_domain(op) ? ask(domain, op) : run_op(domain, op);
         mock_store_settle(domain->mock, op->status == XENPV_OK);
     }
 }

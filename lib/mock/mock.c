@@ -3,6 +3,8 @@
 #include "mock.h"
 #include "text.h"
 
+#define FIRST_WALLCLOCK (1600000000u * UINT64_C(1000000000))
+
 void mock_lock(const struct xenpv_mock *mock)
 {
     if (mock->config.lock != NULL)
@@ -86,6 +88,7 @@ static struct domain *new_domain(struct xenpv_mock *mock, uint16_t domid)
     domain->mock = mock;
     domain->domid = domid;
     domain->grants_top = FIRST_FREE_REF;
+    domain->pages = domain->pages_limit = FIRST_PAGES;
     domain->next = mock->domains;
     mock->domains = domain;
     return domain;
@@ -129,7 +132,7 @@ int xenpv_mock_create(const struct xenpv_mock_config *config, struct xenpv_mock 
 
     if (mock == NULL)
         return XENPV_ENOMEM;
-    *mock = (struct xenpv_mock){.config = *config};
+    *mock = (struct xenpv_mock){.config = *config, .wallclock = FIRST_WALLCLOCK};
     set_defaults(&mock->config.limits);
     mock->root = mock_tree_root(mock);
     if (mock->root == NULL || new_domain(mock, 0) == NULL ||
@@ -242,6 +245,13 @@ void xenpv_mock_advance(struct xenpv_mock *mock, uint64_t ms)
 {
     mock_lock(mock);
     mock_batches_advance(mock, mock->now + ms);
+    mock_unlock(mock);
+}
+
+void xenpv_mock_set_wallclock(struct xenpv_mock *mock, uint64_t ns)
+{
+    mock_lock(mock);
+    mock->wallclock = ns;
     mock_unlock(mock);
 }
 

@@ -12,6 +12,8 @@
 #define FIRST_DOMID_NONE 0x7ff0u /* DOMID_FIRST_RESERVED of xen.h */
 #define ABSOLUTE_MAX     3072u   /* XENSTORE_ABS_PATH_MAX of xs_wire.h */
 #define RELATIVE_MAX     2048u   /* XENSTORE_REL_PATH_MAX of xs_wire.h */
+#define DOMID_SELF       0x7ff0u /* of xen.h */
+#define FIRST_PAGES      65536u  /* a domain's, until a test says otherwise */
 
 enum region_state {
     REGION_LIVE,
@@ -112,6 +114,9 @@ struct domain {
     struct watch *watches;
     uint32_t conflicts;   /* transactions still to refuse */
     uint64_t store_delay; /* milliseconds */
+
+    uint64_t pages;
+    uint64_t pages_limit;
 };
 
 /* A batch that ends later. */
@@ -129,6 +134,7 @@ struct xenpv_mock {
     struct change *changes;  /* of the running operation, the latest first */
     struct pending *pending; /* the earliest first */
     uint64_t now;
+    uint64_t wallclock; /* nanoseconds since 1970, when `now` was 0 */
     uint64_t last_id;
     char path[ABSOLUTE_MAX + 1]; /* scratch: the canonical path of the running operation */
 };
@@ -174,11 +180,18 @@ void mock_event_close(struct domain *domain, uint32_t port);
 void mock_event_forget(struct domain *domain, uint32_t port);
 void mock_events_void(struct domain *domain);
 
+/* memory.c */
+uint64_t mock_memory_pages(const struct domain *domain);
+int64_t mock_memory_release(struct domain *domain, uint32_t pages);
+int64_t mock_memory_take(struct domain *domain, uint32_t pages);
+
 /* path.c: canonical paths go to mock->path. XENPV_EINVAL. */
 int mock_path(struct domain *domain, const char *dir, const char *name);
 int mock_path_of_watch(struct domain *domain, const char *dir);
 /* Is `path` the node `above`, or below it? */
 bool mock_path_below(const char *path, const char *above);
+/* A domain's own directory, as text. */
+void mock_path_of_domain(uint32_t domid, char *path, uint32_t capacity);
 
 /* tree.c: the nodes. Changes wait for mock_tree_commit or mock_tree_rollback. */
 struct node *mock_tree_root(struct xenpv_mock *mock);

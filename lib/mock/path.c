@@ -39,6 +39,15 @@ static bool valid(const char *path)
     return length <= domain_prefix(path) + RELATIVE_MAX;
 }
 
+void mock_path_of_domain(uint32_t domid, char *path, uint32_t capacity)
+{
+    struct text text;
+
+    mock_text_start(&text, path, capacity);
+    mock_text_add(&text, own_prefix);
+    mock_text_add_number(&text, domid);
+}
+
 int mock_path(struct domain *domain, const char *dir, const char *name)
 {
     struct xenpv_mock *mock = domain->mock;

@@ -184,9 +184,40 @@ static void sys_log(void *ctx, enum xenpv_log_level level, const char *line)
     LOCKED_VOID(mock_log(domain, level, line));
 }
 
+static int sys_wallclock(void *ctx, uint64_t *ns)
+{
+    struct domain *domain = enter(ctx);
+
+    *ns = domain->mock->wallclock + domain->mock->now * 1000000u;
+    leave(domain);
+    return XENPV_OK;
+}
+
 static const struct xenpv_sys_ops sys_ops = {
     .generation = sys_generation,
     .log = sys_log,
+    .wallclock = sys_wallclock,
+};
+
+static uint64_t memory_pages(void *ctx)
+{
+    LOCKED(uint64_t, mock_memory_pages(domain));
+}
+
+static int64_t memory_release(void *ctx, uint32_t pages)
+{
+    LOCKED(int64_t, mock_memory_release(domain, pages));
+}
+
+static int64_t memory_take(void *ctx, uint32_t pages)
+{
+    LOCKED(int64_t, mock_memory_take(domain, pages));
+}
+
+static const struct xenpv_memory_ops memory_ops = {
+    .pages = memory_pages,
+    .release = memory_release,
+    .take = memory_take,
 };
 
 void mock_port_init(struct domain *domain, struct xenpv_port *port)
@@ -200,5 +231,6 @@ void mock_port_init(struct domain *domain, struct xenpv_port *port)
         .map = &map_ops,
         .event = &event_ops,
         .sys = &sys_ops,
+        .memory = &memory_ops,
     };
 }
