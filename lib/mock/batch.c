@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The port's store batches: one by one or as a transaction, at once or when the clock says so. */
-#include "mock.h"
+#include "store.h"
 
 static bool modifies(const struct xenpv_store_op *op)
 {
-    return op->type != XENPV_STORE_READ && op->type != XENPV_STORE_LIST;
+    return op->type == XENPV_STORE_WRITE || op->type == XENPV_STORE_MKDIR ||
+           op->type == XENPV_STORE_RM || op->type == XENPV_STORE_SET_PERMS;
 }
 
 /* A request that does not fit one message of xs_wire.h. */
@@ -14,37 +15,74 @@ static bool too_big(const struct xenpv_store_op *op)
 
     if (op->name != NULL)
         bytes += strlen(op->name) + 1;
-    if (op->type == XENPV_STORE_WRITE)
+    if (op->type == XENPV_STORE_WRITE || op->type == XENPV_STORE_SET_PERMS)
         bytes += op->length;
     return bytes > XENPV_STORE_VALUE_MAX;
 }
 
-static int run_op(struct domain *domain, struct xenpv_store_op *op)
+static int answer(struct xenpv_store_op *op, const void *bytes, uint32_t length)
 {
+    uint32_t fits = length < op->capacity ? length : op->capacity;
+
+    op->length = length;
+    if (fits > 0)
+        memcpy(op->value, bytes, fits);
+    return length <= op->capacity ? XENPV_OK : XENPV_E2BIG;
+}
+
+/* A question about a node. */
+static int look(struct transaction *t, struct xenpv_store_op *op, const char *path)
+{
+    struct record *record;
+    int err = mock_store_get(t, path, PERM_READ, &record);
+
+    if (err != XENPV_OK)
+        return err;
+    if (op->type == XENPV_STORE_READ)
+        return answer(op, mock_record_value(record), record->length);
+    if (op->type == XENPV_STORE_LIST)
+        return answer(op, mock_record_children(record), record->children_length);
+    op->length = mock_perms_print(record, op->value, op->capacity);
+    return op->length <= op->capacity ? XENPV_OK : XENPV_E2BIG;
+}
+
+static int on_node(struct transaction *t, struct xenpv_store_op *op)
+{
+    struct domain *domain = t->connection->domain;
     const char *path = domain->mock->path;
-    int err = too_big(op) ? XENPV_E2BIG : mock_path(domain, op->dir, op->name);
+    int err = mock_path(domain, op->dir, op->name);
 
     if (err != XENPV_OK)
         return err;
     switch (op->type) {
     case XENPV_STORE_READ:
-        return mock_store_read(domain, path, op->value, op->capacity, &op->length);
     case XENPV_STORE_LIST:
-        return mock_store_list(domain, path, op->value, op->capacity, &op->length);
-    case XENPV_STORE_WRITE:
-        return mock_store_write(domain, path, op->value, op->length);
-    case XENPV_STORE_MKDIR:
-        return mock_store_mkdir(domain, path);
-    case XENPV_STORE_RM:
-        return mock_store_rm(domain, path);
     case XENPV_STORE_GET_PERMS:
+        return look(t, op, path);
+    case XENPV_STORE_WRITE:
+        return mock_store_write(t, path, op->value, op->length);
+    case XENPV_STORE_MKDIR:
+        return mock_store_mkdir(t, path);
+    case XENPV_STORE_RM:
+        return mock_store_rm(t, path);
     case XENPV_STORE_SET_PERMS:
-        return XENPV_ENOTSUP;
     case XENPV_STORE_DOMAIN_PATH:
     case XENPV_STORE_INTRODUCED:
         break;
     }
     return XENPV_EINVAL;
+}
+
+static int run_op(struct transaction *t, struct xenpv_store_op *op)
+{
+    int err;
+
+    if (too_big(op))
+        return XENPV_E2BIG;
+    if (op->type != XENPV_STORE_SET_PERMS)
+        return on_node(t, op);
+    err = mock_store_set_perms_text(t, op->dir, op->name, op->value, op->length);
+    return err == STORE_EPERM ? XENPV_EACCES : err;
 }
 
 /* A domain's number in decimal digits, and nothing else. */
@@ -57,13 +95,6 @@ static bool domid_of(const struct xenpv_store_op *op, uint32_t *domid)
     return digit != op->dir && *digit == '\0' && *domid <= UINT16_MAX && op->name == NULL;
 }
 
-static int answer(struct xenpv_store_op *op, const char *text)
-{
-    op->length = (uint32_t)strlen(text);
-    memcpy(op->value, text, op->length < op->capacity ? op->length : op->capacity);
-    return op->length <= op->capacity ? XENPV_OK : XENPV_E2BIG;
-}
-
 /* A question about a domain, not about a node. */
 static int ask(const struct domain *domain, struct xenpv_store_op *op)
 {
@@ -74,12 +105,11 @@ static int ask(const struct domain *domain, struct xenpv_store_op *op)
         return XENPV_EINVAL;
     if (op->type == XENPV_STORE_DOMAIN_PATH) {
         mock_path_of_domain(domid, path, sizeof(path));
-        return answer(op, path);
+        return answer(op, path, (uint32_t)strlen(path));
     }
     if (domain->domid != 0)
         return XENPV_EACCES;
-    return answer(
-        op, domid == DOMID_SELF || mock_domain(domain->mock, (uint16_t)domid) != NULL ? "T" : "F");
+    return answer(op, mock_store_introduced(domain->mock, domid) ? "T" : "F", 1);
 }
 
 static bool about_a_domain(const struct xenpv_store_op *op)
@@ -95,35 +125,50 @@ static void give_up(struct xenpv_store_batch *batch, uint32_t from, int err)
         batch->ops[i].status = err;
 }
 
+static int run_alone(struct domain *domain, struct xenpv_store_op *op)
+{
+    struct transaction t = {.connection = &domain->port, .direct = true};
+    int err = run_op(&t, op);
+
+    if (err == XENPV_OK)
+        return mock_transaction_commit(&t);
+    mock_transaction_clear(&t);
+    return err;
+}
+
 static void run_each(struct domain *domain, struct xenpv_store_batch *batch)
 {
     for (uint32_t i = 0; i < batch->count; i++) {
         struct xenpv_store_op *op = &batch->ops[i];
 
-        op->status = about_a_domain(op) ? ask(domain, op) : run_op(domain, op);
-        mock_store_settle(domain->mock, op->status == XENPV_OK);
+        op->status = about_a_domain(op) ? ask(domain, op) : run_alone(domain, op);
     }
 }
 
 static void run_transaction(struct domain *domain, struct xenpv_store_batch *batch)
 {
+    struct transaction *t;
+    int err = mock_transaction_start(&domain->port, &t);
+
+    if (err != XENPV_OK) {
+        give_up(batch, 0, err);
+        return;
+    }
     for (uint32_t i = 0; i < batch->count && batch->status == XENPV_OK; i++) {
         struct xenpv_store_op *op = &batch->ops[i];
 
-        op->status = run_op(domain, op);
+        op->status = run_op(t, op);
         if (op->status != XENPV_OK && modifies(op))
             give_up(batch, i + 1, op->status);
     }
-    if (batch->status == XENPV_OK && domain->conflicts > 0) {
-        domain->conflicts--;
-        batch->status = XENPV_EAGAIN;
-    }
-    mock_store_settle(domain->mock, batch->status == XENPV_OK);
+    err = mock_transaction_end(t, batch->status == XENPV_OK);
+    if (batch->status == XENPV_OK)
+        batch->status = err;
 }
 
 static void run(struct domain *domain, struct xenpv_store_batch *batch)
 {
-    if (domain->dead)
+    if (!domain->introduced)
         give_up(batch, 0, XENPV_ESTORE);
     else if (batch->transaction)
         run_transaction(domain, batch);
@@ -159,7 +204,7 @@ int mock_batch_start(struct domain *domain, struct xenpv_store_batch *batch)
 
     batch->status = XENPV_OK;
     batch->port_data = NULL;
-    if (at == mock->now || domain->dead) {
+    if (at == mock->now || !domain->introduced) {
         run(domain, batch);
         return XENPV_OK;
     }

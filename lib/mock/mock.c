@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The machine: its memory, lock, clock and domains. */
-#include "mock.h"
+#include "store.h"
 #include "text.h"
 
 #define FIRST_WALLCLOCK (1600000000u * UINT64_C(1000000000))
@@ -49,7 +49,7 @@ int mock_grow(struct xenpv_mock *mock, void **array, uint32_t *size, uint32_t ne
     return XENPV_OK;
 }
 
-struct domain *mock_domain(const struct xenpv_mock *mock, uint16_t domid)
+struct domain *mock_domain(const struct xenpv_mock *mock, uint32_t domid)
 {
     struct domain *domain = mock->domains;
 
@@ -89,6 +89,8 @@ static struct domain *new_domain(struct xenpv_mock *mock, uint16_t domid)
     domain->domid = domid;
     domain->grants_top = FIRST_FREE_REF;
     domain->pages = domain->pages_limit = FIRST_PAGES;
+    domain->introduced = domid == 0;
+    mock_connection_start(&domain->port, domain, NULL);
     domain->next = mock->domains;
     mock->domains = domain;
     return domain;
@@ -99,7 +101,7 @@ static void free_first_domain(struct xenpv_mock *mock)
     struct domain *domain = mock->domains;
 
     mock->domains = domain->next;
-    mock_watches_free(domain);
+    mock_store_domain_end(domain);
     mock_grants_free(domain);
     mock_free(mock, domain->channels);
     mock_free(mock, domain);
@@ -119,6 +121,13 @@ static void set_defaults(struct xenpv_mock_limits *limits)
     set_default(&limits->store_nodes, 1000);
     set_default(&limits->store_watches, 128);
     set_default(&limits->store_record, 2048);
+    set_default(&limits->store_perms, 5);
+    set_default(&limits->store_path, RELATIVE_MAX);
+    set_default(&limits->store_transactions, 10);
+    set_default(&limits->store_transaction_nodes, 1024);
+    set_default(&limits->store_outstanding, 20);
+    set_default(&limits->store_event_ms, 20000);
+    set_default(&limits->store_memory, 2560 * 1024);
 }
 
 int xenpv_mock_create(const struct xenpv_mock_config *config, struct xenpv_mock **out)
@@ -134,9 +143,7 @@ int xenpv_mock_create(const struct xenpv_mock_config *config, struct xenpv_mock 
         return XENPV_ENOMEM;
     *mock = (struct xenpv_mock){.config = *config, .wallclock = FIRST_WALLCLOCK};
     set_defaults(&mock->config.limits);
-    mock->root = mock_tree_root(mock);
-    if (mock->root == NULL || new_domain(mock, 0) == NULL ||
-        mock_toolstack_first_nodes(mock) != XENPV_OK) {
+    if (new_domain(mock, 0) == NULL || mock_store_start(mock) != XENPV_OK) {
         xenpv_mock_destroy(mock);
         return XENPV_ENOMEM;
     }
@@ -153,8 +160,7 @@ void xenpv_mock_destroy(struct xenpv_mock *mock)
     while (mock->domains != NULL)
         free_first_domain(mock);
     mock_batches_free(mock);
-    if (mock->root != NULL)
-        mock_tree_free(mock, mock->root);
+    mock_store_end(mock);
     mock_free(mock, mock);
 }
 
@@ -170,7 +176,7 @@ static int add_domain(struct xenpv_mock *mock, uint16_t domid)
     if (err != XENPV_OK)
         free_first_domain(mock);
     else
-        mock_watch_special(mock, "@introduceDomain");
+        mock_store_introduce(mock_domain(mock, domid));
     return err;
 }
 
@@ -195,17 +201,14 @@ static int remove_domain(struct xenpv_mock *mock, uint16_t domid)
 
     int err = mock_store_domain_died(domain);
 
-    mock_store_settle(mock, err == XENPV_OK);
     if (err != XENPV_OK)
         return err;
     domain->dead = true;
     domain->generation++; /* what it held is to be forgotten, by whoever plays it */
-    mock_batches_fail(domain);
-    mock_watches_free(domain);
     mock_events_void(domain);
     mock_unmap_all(domain);
     mock_grants_void(domain);
-    mock_watch_special(mock, "@releaseDomain");
+    mock_store_domain_left(domain);
     return XENPV_OK;
 }
 
@@ -265,7 +268,7 @@ int xenpv_mock_suspend(struct xenpv_mock *mock, uint16_t domid)
         domain->generation++;
         mock_events_void(domain);
         mock_grants_void(domain);
-        mock_watches_fire(domain);
+        mock_store_domain_resumed(domain);
     }
     mock_unlock(mock);
     return domain != NULL ? XENPV_OK : XENPV_ENOENT;
@@ -273,7 +276,8 @@ int xenpv_mock_suspend(struct xenpv_mock *mock, uint16_t domid)
 
 static void count(const struct domain *domain, struct xenpv_mock_ledger *ledger)
 {
-    *ledger = (struct xenpv_mock_ledger){.maps = domain->maps};
+    *ledger =
+        (struct xenpv_mock_ledger){.maps = domain->maps, .watches = mock_watches_count(domain)};
     for (const struct region *region = domain->regions; region != NULL; region = region->next) {
         if (region->state == REGION_LIVE || region->state == REGION_VOID) {
             ledger->grants += region->pages;
@@ -283,9 +287,8 @@ static void count(const struct domain *domain, struct xenpv_mock_ledger *ledger)
         }
     }
     for (uint32_t port = 0; port < domain->channels_size; port++)
-        ledger->ports += domain->channels[port].state != CHANNEL_FREE;
-    for (const struct watch *watch = domain->watches; watch != NULL; watch = watch->next)
-        ledger->watches++;
+        ledger->ports += domain->channels[port].state != CHANNEL_FREE &&
+                         domain->channels[port].state != CHANNEL_STORE;
 }
 
 int xenpv_mock_ledger(const struct xenpv_mock *mock, uint16_t domid,

@@ -13,7 +13,8 @@
 #define ABSOLUTE_MAX     3072u   /* XENSTORE_ABS_PATH_MAX of xs_wire.h */
 #define RELATIVE_MAX     2048u   /* XENSTORE_REL_PATH_MAX of xs_wire.h */
 #define DOMID_SELF       0x7ff0u /* of xen.h */
-#define FIRST_PAGES      65536u  /* a domain's, until a test says otherwise */
+#define NODE_BUCKETS     4096u
+#define FIRST_PAGES      65536u /* a domain's, until a test says otherwise */
 
 enum region_state {
     REGION_LIVE,
@@ -57,7 +58,8 @@ enum channel_state {
     CHANNEL_FREE,
     CHANNEL_UNBOUND,
     CHANNEL_BOUND,
-    CHANNEL_VOID, /* went with a suspend or its domain, and its owner has not forgotten it */
+    CHANNEL_STORE, /* of the ring page, whose other end is xenstored */
+    CHANNEL_VOID,  /* went with a suspend or its domain, and its owner has not forgotten it */
 };
 
 struct channel {
@@ -69,23 +71,16 @@ struct channel {
     struct domain *remote; /* of a bound channel */
 };
 
-struct watch {
-    struct watch *next;
-    const void *cookie;
-    bool marked; /* to fire if the running operation takes effect */
-    bool fired;
-    char path[];
-};
-
-struct node {
-    struct node *parent;
-    struct node *child; /* the first */
-    struct node *next;  /* sibling, in the order of creation */
-    uint8_t *value;     /* NULL when empty */
-    uint32_t length;
-    struct xenpv_mock_perms perms;
-    uint32_t name_length;
-    char name[]; /* without a NUL */
+/* What a domain has open at xenstored: its port, or a wire. */
+struct connection {
+    struct connection *next; /* of the domain */
+    struct domain *domain;
+    struct xenpv_mock_wire *wire; /* NULL: the port */
+    struct watch *watches;
+    struct transaction *transactions;
+    struct poke *pokes; /* of a port, the oldest first */
+    uint32_t pokes_count;
+    uint32_t last_transaction;
 };
 
 /* A port's ctx. It outlives the domain, so that what a dead guest still calls is refused, no more.
@@ -111,9 +106,19 @@ struct domain {
     struct channel *channels;
     uint32_t channels_size;
 
-    struct watch *watches;
-    uint32_t conflicts;   /* transactions still to refuse */
-    uint64_t store_delay; /* milliseconds */
+    struct connection port;
+    struct connection *connections;
+    struct xenpv_mock_wire *ring; /* NULL: never asked for */
+    bool introduced;              /* xenstored knows it */
+    bool has_target;
+    uint32_t target;       /* the domain whose rights it has too */
+    uint32_t nodes;        /* that it owns */
+    uint32_t memory;       /* bytes that xenstored keeps for it */
+    uint32_t transactions; /* open */
+    uint32_t outstanding;  /* requests that are not answered, or an event of which waits */
+    int32_t more_nodes;    /* scratch of a transaction's end */
+    uint32_t conflicts;    /* transactions still to refuse */
+    uint64_t store_delay;  /* milliseconds */
 
     uint64_t pages;
     uint64_t pages_limit;
@@ -130,13 +135,16 @@ struct pending {
 struct xenpv_mock {
     struct xenpv_mock_config config;
     struct domain *domains;
-    struct node *root;
-    struct change *changes;  /* of the running operation, the latest first */
+    struct node *nodes[NODE_BUCKETS];
+    struct record *introduce_perms, *release_perms;
+    uint64_t generation;     /* of the last change of a node */
+    struct request *request; /* of a guest, that is being answered; or NULL */
     struct pending *pending; /* the earliest first */
     uint64_t now;
     uint64_t wallclock; /* nanoseconds since 1970, when `now` was 0 */
     uint64_t last_id;
     char path[ABSOLUTE_MAX + 1]; /* scratch: the canonical path of the running operation */
+    char walk[ABSOLUTE_MAX + 1]; /* scratch: where a removal is */
 };
 
 /* mock.c */
@@ -148,7 +156,7 @@ void mock_free(struct xenpv_mock *mock, void *memory);
 /* Makes *array hold `need` items at least, the new ones zeroed. XENPV_ENOMEM. */
 int mock_grow(struct xenpv_mock *mock, void **array, uint32_t *size, uint32_t need, size_t item);
 /* NULL when there is none alive. */
-struct domain *mock_domain(const struct xenpv_mock *mock, uint16_t domid);
+struct domain *mock_domain(const struct xenpv_mock *mock, uint32_t domid);
 void mock_log(const struct domain *domain, enum xenpv_log_level level, const char *line);
 /* Logs a call that no correct guest makes. */
 void mock_misuse(const struct domain *domain, const char *what, uint32_t number);
@@ -193,57 +201,16 @@ bool mock_path_below(const char *path, const char *above);
 /* A domain's own directory, as text. */
 void mock_path_of_domain(uint32_t domid, char *path, uint32_t capacity);
 
-/* tree.c: the nodes. Changes wait for mock_tree_commit or mock_tree_rollback. */
-struct node *mock_tree_root(struct xenpv_mock *mock);
-/* The deepest node there is on the way to `path`; *rest is what is missing, "" when nothing is. */
-struct node *mock_tree_nearest(struct xenpv_mock *mock, const char *path, const char **rest);
-/* NULL when there is no such node. */
-struct node *mock_tree_find(struct xenpv_mock *mock, const char *path);
-/* In pre-order below and including `top`; NULL after the last. */
-struct node *mock_tree_next(const struct node *top, struct node *node);
-struct node *mock_tree_next_outside(const struct node *top, struct node *node);
-/* Not of the root; `path` has room for ABSOLUTE_MAX + 1 bytes. */
-void mock_tree_path(const struct node *node, char *path);
-void mock_tree_free(struct xenpv_mock *mock, struct node *top);
-int mock_tree_create(struct xenpv_mock *mock, struct node *parent, const char *name,
-                     uint32_t name_length, struct node **node);
-int mock_tree_set_value(struct xenpv_mock *mock, struct node *node, const void *value,
-                        uint32_t length);
-int mock_tree_set_perms(struct xenpv_mock *mock, struct node *node,
-                        const struct xenpv_mock_perms *perms);
-int mock_tree_remove(struct xenpv_mock *mock, struct node *node);
-void mock_tree_commit(struct xenpv_mock *mock);
-void mock_tree_rollback(struct xenpv_mock *mock);
-
-/* store.c: xenstored's answers to `domain`, on canonical paths. A failure wants a settle(false). */
-uint8_t mock_store_access(const struct domain *domain, const struct xenpv_mock_perms *perms);
-int mock_store_read(struct domain *domain, const char *path, void *value, uint32_t capacity,
-                    uint32_t *length);
-int mock_store_list(struct domain *domain, const char *path, void *value, uint32_t capacity,
-                    uint32_t *length);
-int mock_store_write(struct domain *domain, const char *path, const void *value, uint32_t length);
-int mock_store_mkdir(struct domain *domain, const char *path);
-int mock_store_rm(struct domain *domain, const char *path);
-int mock_store_set_perms(struct domain *domain, const char *path,
-                         const struct xenpv_mock_perms *perms);
-/* Ends an operation or transaction: all changes since the last call, and watches, or none. */
-void mock_store_settle(struct xenpv_mock *mock, bool take_effect);
-/* The nodes a domain owned go with it, and so does what it was allowed on others. */
-int mock_store_domain_died(struct domain *dead);
-
-/* watch.c */
-int mock_watch_add(struct domain *domain, const char *dir, const void *cookie);
-void mock_watch_remove(struct domain *domain, const char *dir, const void *cookie);
-bool mock_watch_fired(struct domain *domain, const void *cookie);
-/* `node`, at `path`, was created or changed; `old` is what its permissions were, or NULL. */
-void mock_watch_changed(struct xenpv_mock *mock, const char *path, const struct node *node,
-                        const struct xenpv_mock_perms *old);
-/* `node`, at `path`, is about to be removed. */
-void mock_watch_removed(struct xenpv_mock *mock, const char *path, const struct node *node);
-void mock_watch_special(struct xenpv_mock *mock, const char *name);
-void mock_watch_settle(struct xenpv_mock *mock, bool take_effect);
-void mock_watches_fire(struct domain *domain);
-void mock_watches_free(struct domain *domain);
+/* xenstored.c */
+int mock_store_start(struct xenpv_mock *mock);
+void mock_store_end(struct xenpv_mock *mock);
+bool mock_store_introduced(const struct xenpv_mock *mock, uint32_t domid);
+void mock_store_introduce(struct domain *domain);
+/* The domain has left, and its nodes are gone. */
+void mock_store_domain_left(struct domain *domain);
+void mock_store_domain_resumed(struct domain *domain);
+/* The domain itself is about to go. */
+void mock_store_domain_end(struct domain *domain);
 
 /* batch.c */
 int mock_batch_start(struct domain *domain, struct xenpv_store_batch *batch);

@@ -26,7 +26,7 @@ static size_t domain_prefix(const char *path)
     return digits > 0 && path[at] == '/' ? at + 1 : 0;
 }
 
-static bool valid(const char *path)
+static bool valid(const char *path, uint32_t limit)
 {
     size_t length = strlen(path);
 
@@ -36,7 +36,7 @@ static bool valid(const char *path)
     }
     if (length > 1 && path[length - 1] == '/')
         return false;
-    return length <= domain_prefix(path) + RELATIVE_MAX;
+    return length <= domain_prefix(path) + limit;
 }
 
 void mock_path_of_domain(uint32_t domid, char *path, uint32_t capacity)
@@ -66,7 +66,7 @@ int mock_path(struct domain *domain, const char *dir, const char *name)
         mock_text_add(&text, "/");
         mock_text_add(&text, name);
     }
-    return !text.cut && valid(mock->path) ? XENPV_OK : XENPV_EINVAL;
+    return !text.cut && valid(mock->path, mock->config.limits.store_path) ? XENPV_OK : XENPV_EINVAL;
 }
 
 int mock_path_of_watch(struct domain *domain, const char *dir)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The ops tables of a mock port: each call under the machine's lock. */
-#include "mock.h"
+#include "store.h"
 
 static struct domain *enter(void *ctx)
 {
@@ -43,17 +43,22 @@ static void store_cancel(void *ctx, struct xenpv_store_batch *batch)
 
 static int store_watch(void *ctx, const char *dir, const void *cookie)
 {
-    LOCKED(int, mock_watch_add(domain, dir, cookie));
+    LOCKED(int, mock_port_watch(domain, dir, cookie));
 }
 
 static void store_unwatch(void *ctx, const char *dir, const void *cookie)
 {
-    LOCKED_VOID(mock_watch_remove(domain, dir, cookie));
+    LOCKED_VOID(mock_port_unwatch(domain, dir, cookie));
 }
 
 static bool store_fired(void *ctx, const void *cookie)
 {
-    LOCKED(bool, mock_watch_fired(domain, cookie));
+    LOCKED(bool, mock_port_fired(domain, cookie));
+}
+
+static int store_changed(void *ctx, const void *cookie, char *path, uint32_t capacity)
+{
+    LOCKED(int, mock_port_changed(domain, cookie, path, capacity));
 }
 
 static xenpv_handle store_wait_handle(void *ctx)
@@ -69,6 +74,7 @@ static const struct xenpv_store_ops store_ops = {
     .watch = store_watch,
     .unwatch = store_unwatch,
     .fired = store_fired,
+    .changed = store_changed,
     .wait_handle = store_wait_handle,
 };
 

@@ -1,154 +1,151 @@
 /* SPDX-License-Identifier: MIT */
-/* Who is told of a change. Watches are marked by an operation and fire when it takes effect. */
-#include "mock.h"
+/* Watches: who is told of a change. */
+#include "store.h"
 
-static struct watch *find(const struct domain *domain, const void *cookie)
+uint32_t mock_watches_count(const struct domain *domain)
 {
-    struct watch *watch = domain->watches;
+    uint32_t count = 0;
 
-    while (watch != NULL && watch->cookie != cookie)
+    for (const struct connection *c = domain->connections; c != NULL; c = c->next) {
+        for (const struct watch *watch = c->watches; watch != NULL; watch = watch->next)
+            count++;
+    }
+    return count;
+}
+
+/* Where mock->path is what is watched. */
+static struct watch *find(const struct connection *connection, const char *token)
+{
+    struct watch *watch = connection->watches;
+
+    while (watch != NULL && (watch->token == NULL || strcmp(watch->token, token) != 0 ||
+                             strcmp(watch->path, connection->domain->mock->path) != 0))
         watch = watch->next;
     return watch;
 }
 
-static uint32_t count(const struct domain *domain)
+struct watch *mock_watch(struct connection *connection, const char *dir, const char *token)
 {
-    uint32_t watches = 0;
-
-    for (const struct watch *watch = domain->watches; watch != NULL; watch = watch->next)
-        watches++;
-    return watches;
+    return mock_path_of_watch(connection->domain, dir) == XENPV_OK ? find(connection, token) : NULL;
 }
 
-int mock_watch_add(struct domain *domain, const char *dir, const void *cookie)
+static struct watch *new_watch(struct xenpv_mock *mock, const char *token)
 {
+    size_t path_bytes = strlen(mock->path) + 1;
+    size_t token_bytes = token != NULL ? strlen(token) + 1 : 0;
+    struct watch *watch =
+        mock_alloc(mock, sizeof(*watch) + path_bytes + token_bytes, _Alignof(struct watch));
+
+    if (watch == NULL)
+        return NULL;
+    memcpy(watch->path, mock->path, path_bytes);
+    watch->path_length = (uint32_t)path_bytes - 1;
+    if (token != NULL) {
+        memcpy(watch->path + path_bytes, token, token_bytes);
+        watch->token = watch->path + path_bytes;
+    }
+    return watch;
+}
+
+/* In an event of a relative watch the domain's own directory is left out. */
+static uint32_t prefix_of(const struct connection *connection, const char *dir)
+{
+    char own[32];
+
+    if (dir[0] == '/' || dir[0] == '@')
+        return 0;
+    mock_path_of_domain(connection->domain->domid, own, sizeof(own));
+    return (uint32_t)strlen(own) + 1;
+}
+
+static uint32_t memory_of(const struct watch *watch)
+{
+    return watch->path_length + (watch->token != NULL ? (uint32_t)strlen(watch->token) : 0);
+}
+
+int mock_watch_add(struct connection *connection, const char *dir, const char *token,
+                   const void *cookie, struct watch **watch)
+{
+    struct domain *domain = connection->domain;
     struct xenpv_mock *mock = domain->mock;
-
-    if (domain->dead)
-        return XENPV_ESTORE;
-    if (find(domain, cookie) != NULL)
-        return XENPV_EEXIST;
-
     int err = mock_path_of_watch(domain, dir);
+    struct watch **at = &connection->watches;
 
     if (err != XENPV_OK)
         return err;
-    if (domain->domid != 0 && count(domain) >= mock->config.limits.store_watches)
-        return XENPV_ENOSPC;
+    if (token != NULL && find(connection, token) != NULL)
+        return XENPV_EEXIST;
+    if (!mock_privileged(domain) && mock_watches_count(domain) > mock->config.limits.store_watches)
+        return XENPV_E2BIG;
 
-    size_t bytes = strlen(mock->path) + 1;
-    struct watch *watch = mock_alloc(mock, sizeof(*watch) + bytes, _Alignof(struct watch));
+    struct watch *made = new_watch(mock, token);
 
-    if (watch == NULL)
+    if (made == NULL)
         return XENPV_ENOMEM;
-    memcpy(watch->path, mock->path, bytes);
-    watch->cookie = cookie;
-    watch->fired = true;
-    watch->next = domain->watches;
-    domain->watches = watch;
+    made->connection = connection;
+    made->cookie = cookie;
+    made->prefix = prefix_of(connection, dir);
+    while (*at != NULL)
+        at = &(*at)->next;
+    *at = made;
+    domain->memory += memory_of(made);
+    *watch = made;
     return XENPV_OK;
 }
 
-void mock_watch_remove(struct domain *domain, const char *dir, const void *cookie)
+void mock_watch_drop(struct watch *watch)
 {
-    struct xenpv_mock *mock = domain->mock;
+    struct connection *connection = watch->connection;
+    struct watch **at = &connection->watches;
 
-    if (domain->dead)
-        return; /* its watches went with it */
-    if (mock_path_of_watch(domain, dir) == XENPV_OK) {
-        for (struct watch **at = &domain->watches; *at != NULL; at = &(*at)->next) {
-            struct watch *watch = *at;
+    while (*at != watch)
+        at = &(*at)->next;
+    *at = watch->next;
+    connection->domain->memory -= memory_of(watch);
+    mock_pokes_drop(watch);
+    mock_free(connection->domain->mock, watch);
+}
 
-            if (watch->cookie == cookie && strcmp(watch->path, mock->path) == 0) {
-                *at = watch->next;
-                mock_free(mock, watch);
-                return;
-            }
+void mock_watches_drop(struct connection *connection)
+{
+    while (connection->watches != NULL)
+        mock_watch_drop(connection->watches);
+}
+
+void mock_watch_event(struct watch *watch, const char *path)
+{
+    const char *seen = path + watch->prefix;
+
+    mock_poke(watch, seen);
+}
+
+static void tell(const struct domain *domain, const char *path, bool exact)
+{
+    for (const struct connection *c = domain->connections; c != NULL; c = c->next) {
+        for (struct watch *watch = c->watches; watch != NULL; watch = watch->next) {
+            if (exact ? strcmp(path, watch->path) == 0 : mock_path_below(path, watch->path))
+                mock_watch_event(watch, path);
         }
     }
-    mock_misuse(domain, "unwatch of what is not watched", 0);
 }
 
-bool mock_watch_fired(struct domain *domain, const void *cookie)
+/* A domain that may list the node above could see the change anyway. */
+void mock_watch_fire(struct xenpv_mock *mock, const char *path, bool exact,
+                     struct record *const seen[3])
 {
-    struct watch *watch = find(domain, cookie);
-    bool fired = watch != NULL && watch->fired;
+    for (const struct domain *domain = mock->domains; domain != NULL; domain = domain->next) {
+        uint8_t allowed = 0;
 
-    if (fired)
-        watch->fired = false;
-    return fired;
-}
-
-/* A domain that may list the parent could see the change anyway. */
-static bool permitted(const struct domain *domain, const struct node *node,
-                      const struct xenpv_mock_perms *old)
-{
-    uint8_t access = mock_store_access(domain, &node->perms);
-
-    if (old != NULL)
-        access |= mock_store_access(domain, old);
-    if (node->parent != NULL)
-        access |= mock_store_access(domain, &node->parent->perms);
-    return (access & XENPV_MOCK_READ) != 0;
-}
-
-void mock_watch_changed(struct xenpv_mock *mock, const char *path, const struct node *node,
-                        const struct xenpv_mock_perms *old)
-{
-    for (struct domain *domain = mock->domains; domain != NULL; domain = domain->next) {
-        if (!permitted(domain, node, old))
-            continue;
-        for (struct watch *watch = domain->watches; watch != NULL; watch = watch->next)
-            watch->marked = watch->marked || mock_path_below(path, watch->path);
-    }
-}
-
-void mock_watch_removed(struct xenpv_mock *mock, const char *path, const struct node *node)
-{
-    mock_watch_changed(mock, path, node, NULL);
-    /* Of the nodes below, only a watch on the very node is told, each by that node's permissions.
-     */
-    for (struct domain *domain = mock->domains; domain != NULL; domain = domain->next) {
-        for (struct watch *watch = domain->watches; watch != NULL; watch = watch->next) {
-            if (!mock_path_below(watch->path, path))
-                continue;
-
-            const struct node *below = mock_tree_find(mock, watch->path);
-
-            if (below != NULL && permitted(domain, below, NULL))
-                watch->marked = true;
-        }
+        for (uint32_t i = 0; i < 3; i++)
+            allowed |= seen[i] != NULL ? mock_perms_of(domain, seen[i]) : 0;
+        if ((allowed & PERM_READ) != 0)
+            tell(domain, path, exact);
     }
 }
 
 void mock_watch_special(struct xenpv_mock *mock, const char *name)
 {
-    for (struct watch *watch = mock_domain(mock, 0)->watches; watch != NULL; watch = watch->next)
-        watch->fired = watch->fired || strcmp(watch->path, name) == 0;
-}
+    struct record *const seen[3] = {*mock_perms_special(mock, name), NULL, NULL};
 
-void mock_watch_settle(struct xenpv_mock *mock, bool take_effect)
-{
-    for (struct domain *domain = mock->domains; domain != NULL; domain = domain->next) {
-        for (struct watch *watch = domain->watches; watch != NULL; watch = watch->next) {
-            watch->fired = watch->fired || (watch->marked && take_effect);
-            watch->marked = false;
-        }
-    }
-}
-
-void mock_watches_fire(struct domain *domain)
-{
-    for (struct watch *watch = domain->watches; watch != NULL; watch = watch->next)
-        watch->fired = true;
-}
-
-void mock_watches_free(struct domain *domain)
-{
-    while (domain->watches != NULL) {
-        struct watch *watch = domain->watches;
-
-        domain->watches = watch->next;
-        mock_free(domain->mock, watch);
-    }
+    mock_watch_fire(mock, name, true, seen);
 }

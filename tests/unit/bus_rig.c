@@ -375,6 +375,7 @@ void bus_rig_up(struct bus_rig *rig)
     rig->allocator = strict_allocator(&rig->heap);
     config.allocator = rig->allocator;
     config.limits.store_nodes = 4000;
+    config.limits.store_transaction_nodes = 4000;
     config.log = strict_log;
     assert_int_equal(xenpv_mock_create(&config, &rig->mock), XENPV_OK);
     bus_rig_add_domain(rig);

@@ -72,6 +72,20 @@ static inline void assert_children(const struct xenpv_port *port, const char *pa
     assert_string_equal(names, expected);
 }
 
+/* A text with its NULs, the last one included, and how many bytes it has. */
+#define TEXT(text) text, sizeof(text)
+
+static inline int set_perms(const struct xenpv_port *port, const char *path, const char *text,
+                            uint32_t length)
+{
+    char copy[4200];
+
+    memcpy(copy, text, length);
+    return run_one(
+        port, &(struct xenpv_store_op){
+                  .type = XENPV_STORE_SET_PERMS, .dir = path, .value = copy, .length = length});
+}
+
 /* Initializers of a struct xenpv_store_op; `text` and `buffer` are arrays that may be written. */
 #define WRITE(path, text)                                                                          \
     {                                                                                              \

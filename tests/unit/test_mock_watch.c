@@ -131,7 +131,7 @@ static void test_quota(void **state)
     struct machine m;
 
     (void)state;
-    machine_start(&m, &(struct xenpv_mock_limits){.store_watches = 2});
+    machine_start(&m, &(struct xenpv_mock_limits){.store_watches = 1}); /* and one more */
     for (int i = 0; i < 3; i++) {
         assert_int_equal(try_watch(&m.guest, "data", &cookies[i]), i < 2 ? XENPV_OK : XENPV_ENOSPC);
         assert_int_equal(try_watch(&m.dom0, "/tool", &cookies[i]), XENPV_OK);
@@ -206,6 +206,79 @@ static void test_new_permissions_fire(void **state)
     machine_stop(&m, 0);
 }
 
+/* All paths that a watch was poked for, as "a b c". */
+static void assert_changed(const struct xenpv_port *port, const void *cookie, const char *expected)
+{
+    char all[256] = "", path[64];
+    int got;
+
+    while ((got = port->store->changed(port->ctx, cookie, path, sizeof(path))) == 1) {
+        strncat(all, all[0] != '\0' ? " " : "", sizeof(all) - strlen(all) - 1);
+        strncat(all, path, sizeof(all) - strlen(all) - 1);
+    }
+    assert_int_equal(got, 0);
+    assert_string_equal(all, expected);
+}
+
+static void test_paths_of_changes(void **state)
+{
+    char path[8];
+    struct machine m;
+
+    (void)state;
+    machine_start(&m, &default_limits);
+    assert_int_equal(try_watch(&m.guest, "data", &red), XENPV_OK);
+    assert_int_equal(try_watch(&m.guest, "/local/domain/7/data", &green), XENPV_OK);
+    assert_changed(&m.guest, &red, "data");
+    assert_changed(&m.guest, &green, "/local/domain/7/data");
+    assert_int_equal(try_write(&m.guest, "data/a/b", "v"), XENPV_OK);
+    assert_int_equal(try_write(&m.guest, "data/c", "v"), XENPV_OK);
+    assert_int_equal(try_write(&m.guest, "data/c", "w"), XENPV_OK); /* one is enough */
+    assert_int_equal(try_other(&m.guest, XENPV_STORE_RM, "data"), XENPV_OK);
+    assert_int_equal(m.guest.store->changed(m.guest.ctx, &red, path, 8), XENPV_E2BIG);
+    assert_changed(&m.guest, &red, "data/a/b data/c data");
+    assert_true(fired(&m.guest, &red));
+    unwatch(&m.guest, "/local/domain/7/data", &green);
+    assert_changed(&m.guest, &green, "");
+    assert_changed(&m.guest, &red, "");
+    assert_int_equal(xenpv_mock_suspend(m.mock, 7), XENPV_OK);
+    assert_changed(&m.guest, &red, "data");
+    machine_stop(&m, 0);
+}
+
+static void test_lost_paths_of_changes(void **state)
+{
+    char path[32];
+    struct machine m;
+
+    (void)state;
+    machine_start(&m, &default_limits);
+    assert_int_equal(try_watch(&m.guest, "data/x", &green), XENPV_OK);
+    assert_int_equal(try_watch(&m.guest, "data", &red), XENPV_OK);
+    for (int i = 0; i < 64; i++) { /* with the first of both, two more than are kept */
+        snprintf(path, sizeof(path), "data/%d", i);
+        assert_int_equal(try_write(&m.guest, path, "v"), XENPV_OK);
+    }
+    assert_changed(&m.guest, &green, "data/x"); /* DIR itself */
+    assert_changed(&m.guest, &green, "");
+    assert_int_equal(m.guest.store->changed(m.guest.ctx, &red, path, sizeof(path)), 1);
+    assert_string_equal(path, "data"); /* it stands for what was lost */
+    for (int i = 0; i < 64; i++) {
+        char expected[32];
+
+        snprintf(expected, sizeof(expected), "data/%d", i);
+        assert_int_equal(m.guest.store->changed(m.guest.ctx, &red, path, sizeof(path)), 1);
+        assert_string_equal(path, expected);
+    }
+    assert_changed(&m.guest, &red, "");
+    m.fail_in = 4; /* the record, its place in the operation, two; the path of the change */
+    assert_int_equal(try_write(&m.guest, "data/0", "w"), XENPV_OK);
+    assert_int_equal(m.fail_in, 0);
+    assert_true(fired(&m.guest, &red));
+    assert_changed(&m.guest, &red, "data");
+    machine_stop(&m, 0);
+}
+
 static void test_special_watches(void **state)
 {
     struct machine m;
@@ -222,6 +295,12 @@ static void test_special_watches(void **state)
     assert_false(fired(&m.dom0, &red));
     assert_true(fired(&m.dom0, &green));
     assert_false(fired(&m.guest, &green)); /* only for the privileged */
+    assert_int_equal(set_perms(&m.guest, "@releaseDomain", TEXT("n0\0r7")), XENPV_EACCES);
+    assert_int_equal(set_perms(&m.dom0, "@other", TEXT("n0\0r7")), XENPV_EINVAL);
+    assert_int_equal(set_perms(&m.dom0, "@releaseDomain", TEXT("n0\0r7")), XENPV_OK);
+    assert_int_equal(xenpv_mock_add_domain(m.mock, 9), XENPV_OK);
+    assert_int_equal(xenpv_mock_remove_domain(m.mock, 9), XENPV_OK);
+    assert_true(fired(&m.guest, &green)); /* or who was given it */
     machine_stop(&m, 0);
 }
 
@@ -257,6 +336,8 @@ int main(void)
         cmocka_unit_test(test_transaction_fires_when_it_takes_effect),
         cmocka_unit_test(test_failed_operation_does_not_fire),
         cmocka_unit_test(test_new_permissions_fire),
+        cmocka_unit_test(test_paths_of_changes),
+        cmocka_unit_test(test_lost_paths_of_changes),
         cmocka_unit_test(test_special_watches),
         cmocka_unit_test(test_suspend_and_death),
     };
