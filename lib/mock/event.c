@@ -9,8 +9,8 @@ static struct channel *find(const struct domain *domain, uint32_t port)
 
 static bool open(const struct channel *channel)
 {
-    return channel != NULL &&
-           (channel->state == CHANNEL_UNBOUND || channel->state == CHANNEL_BOUND);
+    return channel != NULL && (channel->state == CHANNEL_UNBOUND ||
+                               channel->state == CHANNEL_BOUND || channel->state == CHANNEL_STORE);
 }
 
 /* The lowest free port, as in Xen: numbers are reused at once, also after a suspend. */
@@ -44,6 +44,23 @@ int mock_event_alloc_unbound(struct domain *domain, uint16_t peer, uint32_t *por
     if (err == XENPV_OK)
         domain->channels[*port] = (struct channel){.state = CHANNEL_UNBOUND, .remote_domid = peer};
     return err;
+}
+
+int mock_event_store_port(struct domain *domain, uint32_t *port)
+{
+    int err = find_free(domain, port);
+
+    if (err == XENPV_OK)
+        domain->channels[*port] = (struct channel){.state = CHANNEL_STORE};
+    return err;
+}
+
+void mock_event_raise(struct domain *domain, uint32_t port)
+{
+    struct channel *channel = find(domain, port);
+
+    if (channel != NULL && channel->state == CHANNEL_STORE)
+        channel->pending = true;
 }
 
 int mock_event_bind(struct domain *domain, uint16_t peer, uint32_t peer_port, uint32_t *port)
@@ -82,6 +99,8 @@ int mock_event_notify(struct domain *domain, uint32_t port)
         return XENPV_ENOENT;
     if (channel->state == CHANNEL_BOUND)
         channel->remote->channels[channel->remote_port].pending = true;
+    else if (channel->state == CHANNEL_STORE)
+        mock_ring_poked(domain);
     return XENPV_OK;
 }
 
@@ -146,6 +165,8 @@ void mock_events_void(struct domain *domain)
         if (!open(channel))
             continue;
         disconnect(channel);
-        *channel = (struct channel){.state = CHANNEL_VOID};
+        /* The port of the ring page is the toolstack's, which makes another one. */
+        *channel = (struct channel){.state = channel->state == CHANNEL_STORE ? CHANNEL_FREE
+                                                                             : CHANNEL_VOID};
     }
 }

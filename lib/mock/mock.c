@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The machine: its memory, lock, clock and domains. */
-#include "store.h"
 #include "text.h"
+#include "wire.h"
 
 #define FIRST_WALLCLOCK (1600000000u * UINT64_C(1000000000))
 
@@ -157,6 +157,9 @@ void xenpv_mock_destroy(struct xenpv_mock *mock)
         return;
     for (struct domain *domain = mock->domains; domain != NULL; domain = domain->next)
         mock_unmap_all(domain);
+    /* Of all before any: what waits for one belongs to a request of another. */
+    for (struct domain *domain = mock->domains; domain != NULL; domain = domain->next)
+        mock_store_domain_end(domain);
     while (mock->domains != NULL)
         free_first_domain(mock);
     mock_batches_free(mock);
@@ -248,6 +251,9 @@ void xenpv_mock_advance(struct xenpv_mock *mock, uint64_t ms)
 {
     mock_lock(mock);
     mock_batches_advance(mock, mock->now + ms);
+    mock_rings_advance(mock);
+    mock_wires_expire(mock);
+    mock_wires_serve(mock);
     mock_unlock(mock);
 }
 

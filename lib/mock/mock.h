@@ -187,6 +187,13 @@ void mock_event_unmask(struct domain *domain, uint32_t port);
 void mock_event_close(struct domain *domain, uint32_t port);
 void mock_event_forget(struct domain *domain, uint32_t port);
 void mock_events_void(struct domain *domain);
+/* The port of the ring page. */
+int mock_event_store_port(struct domain *domain, uint32_t *port);
+/* The domain's own end of a channel has an event. */
+void mock_event_raise(struct domain *domain, uint32_t port);
+
+/* wire_ring.c: the domain has sent an event to xenstored. */
+void mock_ring_poked(struct domain *domain);
 
 /* memory.c */
 uint64_t mock_memory_pages(const struct domain *domain);
@@ -223,8 +230,7 @@ void mock_batches_free(struct xenpv_mock *mock);
 /* port.c */
 void mock_port_init(struct domain *domain, struct xenpv_port *port);
 
-/* toolstack.c: the store of a fresh machine, and the directories of a new domain. */
-int mock_toolstack_first_nodes(struct xenpv_mock *mock);
+/* toolstack.c: the directories of a new domain. */
 int mock_toolstack_add_domain(struct xenpv_mock *mock, uint16_t domid);
 
 #endif

@@ -173,6 +173,24 @@ void mock_perms_forget(struct xenpv_mock *mock, uint32_t domid)
     }
 }
 
+int mock_perms_start(struct xenpv_mock *mock)
+{
+    static const struct perm dom0_only = {.domid = 0};
+    struct record *introduce = mock_record(mock, &dom0_only, 1);
+    struct record *release = mock_record(mock, &dom0_only, 1);
+
+    if (introduce == NULL || release == NULL) {
+        mock_record_drop(mock, introduce);
+        mock_record_drop(mock, release);
+        return XENPV_ENOMEM;
+    }
+    mock_record_drop(mock, mock->introduce_perms);
+    mock_record_drop(mock, mock->release_perms);
+    mock->introduce_perms = introduce;
+    mock->release_perms = release;
+    return XENPV_OK;
+}
+
 struct record **mock_perms_special(struct xenpv_mock *mock, const char *name)
 {
     if (strcmp(name, "@introduceDomain") == 0)

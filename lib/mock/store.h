@@ -126,6 +126,8 @@ uint32_t mock_perms_print(const struct record *record, char *text, uint32_t capa
 int mock_perms_settle(const struct xenpv_mock *mock, struct perm *perms, uint32_t count);
 /* What the dead were allowed is void. */
 void mock_perms_forget(struct xenpv_mock *mock, uint32_t domid);
+/* Only domain 0 is told of domains. XENPV_ENOMEM: nothing has changed. */
+int mock_perms_start(struct xenpv_mock *mock);
 /* Of "@introduceDomain" and "@releaseDomain"; NULL: no such name. */
 struct record **mock_perms_special(struct xenpv_mock *mock, const char *name);
 
@@ -191,6 +193,9 @@ int mock_port_changed(struct domain *domain, const void *cookie, char *path, uin
 void mock_poke(struct watch *watch, const char *path);
 void mock_pokes_drop(const struct watch *watch);
 void mock_port_poke_all(struct domain *domain);
+
+/* toolstack.c: what a fresh machine has. */
+int mock_toolstack_first_nodes(struct transaction *transaction);
 
 /* connection.c */
 void mock_connection_start(struct connection *connection, struct domain *domain,

@@ -105,17 +105,16 @@ static int clean_up(struct transaction *t, const char *path)
     return err;
 }
 
-int mock_toolstack_first_nodes(struct xenpv_mock *mock)
+int mock_toolstack_first_nodes(struct transaction *t)
 {
     static const struct key keys[] = {{"domid", "0"}, {"name", "Domain-0"}};
-    struct transaction t = begin(mock);
-    int err = make(&t, "/tool/xenstored", NULL);
+    int err = make(t, "/tool/xenstored", NULL);
 
     if (err == XENPV_OK)
-        err = make(&t, "/vm", NULL);
+        err = make(t, "/vm", NULL);
     if (err == XENPV_OK)
-        err = write_keys(&t, "/local/domain/0", keys, sizeof(keys) / sizeof(keys[0]));
-    return end(&t, err);
+        err = write_keys(t, "/local/domain/0", keys, sizeof(keys) / sizeof(keys[0]));
+    return err;
 }
 
 /* The directories of a new domain that it may write itself, or only read. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Watches: who is told of a change. */
-#include "store.h"
+#include "wire.h"
 
 uint32_t mock_watches_count(const struct domain *domain)
 {
@@ -116,7 +116,10 @@ void mock_watch_event(struct watch *watch, const char *path)
 {
     const char *seen = path + watch->prefix;
 
-    mock_poke(watch, seen);
+    if (watch->connection->wire != NULL)
+        mock_wire_event(watch->connection->wire, seen, watch->token);
+    else
+        mock_poke(watch, seen);
 }
 
 static void tell(const struct domain *domain, const char *path, bool exact)

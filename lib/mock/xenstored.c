@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /* The daemon: its start and its end, and the domains it knows. */
-#include "store.h"
+#include "wire.h"
 
 int mock_store_start(struct xenpv_mock *mock)
 {
-    static const struct perm dom0_only = {.domid = 0};
+    struct transaction t = {.connection = &mock_domain(mock, 0)->port, .direct = true};
     int err = mock_tree_start(mock);
 
-    if (err != XENPV_OK)
-        return err;
-    mock->introduce_perms = mock_record(mock, &dom0_only, 1);
-    mock->release_perms = mock_record(mock, &dom0_only, 1);
-    if (mock->introduce_perms == NULL || mock->release_perms == NULL)
-        return XENPV_ENOMEM;
-    return mock_toolstack_first_nodes(mock);
+    if (err == XENPV_OK)
+        err = mock_perms_start(mock);
+    if (err == XENPV_OK)
+        err = mock_toolstack_first_nodes(&t);
+    if (err == XENPV_OK)
+        return mock_transaction_commit(&t);
+    mock_transaction_clear(&t);
+    return err;
 }
 
 void mock_store_end(struct xenpv_mock *mock)
@@ -36,27 +37,37 @@ void mock_store_introduce(struct domain *domain)
     mock_watch_special(domain->mock, "@introduceDomain");
 }
 
-static void reset(struct domain *domain)
-{
-    for (struct connection *c = domain->connections; c != NULL; c = c->next)
-        mock_connection_reset(c);
-}
-
 void mock_store_domain_left(struct domain *domain)
 {
     domain->introduced = false;
     domain->has_target = false;
     mock_batches_fail(domain);
-    reset(domain);
+    mock_connection_reset(&domain->port);
+    for (struct connection *c = domain->connections; c != NULL; c = c->next) {
+        if (c->wire != NULL)
+            mock_wire_drop(c->wire, WIRE_ERROR_NONE);
+    }
     mock_watch_special(domain->mock, "@releaseDomain");
 }
 
 void mock_store_domain_resumed(struct domain *domain)
 {
     mock_port_poke_all(domain);
+    if (domain->ring != NULL)
+        mock_wire_drop(domain->ring, WIRE_ERROR_NONE);
 }
 
 void mock_store_domain_end(struct domain *domain)
 {
-    reset(domain);
+    struct connection *c = domain->connections;
+
+    while (c != NULL) {
+        struct connection *next = c->next;
+
+        if (c->wire != NULL)
+            mock_wire_free(c->wire);
+        else
+            mock_connection_end(c);
+        c = next;
+    }
 }

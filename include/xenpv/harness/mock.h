@@ -177,10 +177,10 @@ void xenpv_mock_wire_close(struct xenpv_mock_wire *wire);
  * Gives the server any piece of a stream of messages: a message may come byte by byte, or many at
  * once. What is complete is answered before the call returns, except that the server reads no
  * further while an unprivileged domain has too many requests outstanding, and that the domain's
- * xenpv_mock_set_store_delay holds it up. Errors, and then nothing was taken: XENPV_ESTORE: the
- * server has dropped the connection, for a header of more than 4,096 bytes of payload, or because
- * it was restarted, or the domain died; XENPV_EFULL: more than 64 KiB would wait unread;
- * XENPV_ENOMEM.
+ * xenpv_mock_set_store_delay holds it up. XENPV_EFULL: more than 64 KiB would wait unread, and
+ * nothing was taken. XENPV_ESTORE: the server has dropped the connection, with this piece or
+ * before: for a header of more than 4,096 bytes of payload, or because it was restarted, the domain
+ * died or was released, or there was no memory for an answer.
  */
 int xenpv_mock_wire_put(struct xenpv_mock_wire *wire, const void *bytes, uint32_t count);
 
