@@ -10,6 +10,7 @@ static struct xenpv_mock *mock_of(const struct xenpv_mock_wire *wire)
 void mock_wire_drop(struct xenpv_mock_wire *wire, enum wire_error error)
 {
     wire->dropped = true;
+    wire->broken = WIRE_ERROR_NONE;
     wire->got = 0;
     wire->unread_at = wire->unread_end = 0;
     mock_connection_reset(&wire->connection);
@@ -23,7 +24,8 @@ static bool may_be_read(const struct xenpv_mock_wire *wire)
     const struct domain *domain = wire->connection.domain;
     const struct xenpv_mock_limits *limits = &domain->mock->config.limits;
 
-    if (wire->dropped || wire->restarting || !domain->introduced || domain->mock->now < wire->due)
+    if (wire->dropped || wire->restarting || wire->broken != WIRE_ERROR_NONE ||
+        !domain->introduced || domain->mock->now < wire->due)
         return false;
     return mock_privileged(domain) || (domain->outstanding < limits->store_outstanding &&
                                        domain->memory < limits->store_memory);
@@ -79,8 +81,10 @@ static bool serve(struct xenpv_mock_wire *wire)
         if (wire->page != NULL)
             mock_ring_flush(wire);
     }
-    if (wire->page != NULL && !wire->dropped)
+    if (wire->page != NULL)
         mock_ring_flush(wire);
+    if (wire->broken != WIRE_ERROR_NONE)
+        mock_wire_drop(wire, wire->broken);
     if (wire->page == NULL && wire->unread_at > 0) {
         memmove(wire->unread, wire->unread + wire->unread_at, wire->unread_end - wire->unread_at);
         wire->unread_end -= wire->unread_at;

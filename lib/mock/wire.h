@@ -62,9 +62,10 @@ struct message {
 
 struct xenpv_mock_wire {
     struct connection connection;
-    bool dropped;    /* it carries nothing any more */
-    bool restarting; /* a ring's: the server is away */
-    uint64_t due;    /* nothing is read before */
+    bool dropped;           /* it carries nothing any more */
+    bool restarting;        /* a ring's: the server is away */
+    enum wire_error broken; /* found while a change was being told: it is dropped afterwards */
+    uint64_t due;           /* nothing is read before */
     struct message *out;
     uint32_t unread_at, unread_end;
     uint8_t *unread; /* of WIRE_UNREAD bytes; NULL: it is a ring */

@@ -55,14 +55,14 @@ uint32_t mock_ring_read(struct xenpv_mock_wire *wire, void *bytes, uint32_t coun
 
 void mock_ring_flush(struct xenpv_mock_wire *wire)
 {
-    while (wire->out != NULL && !wire->dropped && !wire->restarting) {
+    while (wire->out != NULL && !wire->dropped && wire->broken == WIRE_ERROR_NONE) {
         uint32_t prod = xenpv_load(wire->page + WORD_RSP_PROD);
         uint32_t used = prod - xenpv_load_acquire(wire->page + WORD_RSP_CONS);
         uint32_t at = prod % RING_BYTES;
         uint32_t room = RING_BYTES - used;
 
         if (used > RING_BYTES) {
-            mock_wire_drop(wire, WIRE_ERROR_INDEX);
+            wire->broken = WIRE_ERROR_INDEX;
             return;
         }
         if (room > RING_BYTES - at)
@@ -82,6 +82,7 @@ void mock_ring_reset(struct xenpv_mock_wire *wire)
     mock_wire_forget(wire);
     mock_connection_reset(&wire->connection);
     wire->dropped = wire->restarting = false;
+    wire->broken = WIRE_ERROR_NONE;
     wire->got = 0;
     for (uint32_t word = WORD_REQ_CONS; word <= WORD_RSP_PROD; word++)
         xenpv_store(wire->page + word, 0);
