@@ -84,6 +84,14 @@ bool xs_watch_next(struct xenpv_xs *xs)
     return true;
 }
 
+/* xenstored says E2BIG of its quota of watches, and what is too long was not sent. */
+static int watch_error(int err)
+{
+    if (err == XENPV_E2BIG)
+        return XENPV_ENOSPC;
+    return err == XENPV_EEXIST ? XENPV_OK : err;
+}
+
 void xs_watch_answer(struct xenpv_xs *xs, int err)
 {
     struct xs_watch *watch = xs->asked_watch;
@@ -95,7 +103,7 @@ void xs_watch_answer(struct xenpv_xs *xs, int err)
     /* Taken down while the server was asked for it: that is to be told next. */
     if (watch->state == XS_WATCH_GOING)
         return;
-    watch->status = err == XENPV_EEXIST ? XENPV_OK : err;
+    watch->status = watch_error(err);
     watch->state = watch->status ? XS_WATCH_REFUSED : XS_WATCH_SET;
     watch->told = watch->status == XENPV_OK;
     if (watch->status)

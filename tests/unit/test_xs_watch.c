@@ -159,7 +159,7 @@ static void test_a_watch_that_is_refused(void **state)
     } cases[] = {{"EACCES", XENPV_EACCES},
                  {"ENOSPC", XENPV_ENOSPC},
                  {"EQUOTA", XENPV_ENOSPC},
-                 {"E2BIG", XENPV_E2BIG},
+                 {"E2BIG", XENPV_ENOSPC},
                  {"EEXIST", 0}};
 
     (void)state;
