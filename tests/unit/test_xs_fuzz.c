@@ -129,18 +129,8 @@ static void client_does(void)
 /* A message that may be an answer to what is asked, put into the ring as far as there is room. */
 static void nearly_right(void)
 {
-    static const char payloads[][12] = {"OK",
-                                        "7",
-                                        "ENOENT",
-                                        "E2BIG",
-                                        "dir/x\0"
-                                        "1",
-                                        "dir\0"
-                                        "2",
-                                        "5\0a\0b",
-                                        "5\0a",
-                                        "a\0b",
-                                        "4294967295"};
+    static const char payloads[][12] = {"OK",       "7",       "ENOENT", "E2BIG", "dir/x\0001",
+                                        "dir\0002", "5\0a\0b", "5\0a",   "a\0b",  "4294967295"};
     struct xenpv_xs_page *page = &server.page;
     uint32_t length = random_number(13), which = random_number(COUNT(payloads));
     struct xenpv_xs_header header = {
