@@ -81,7 +81,7 @@ void mock_poke(struct watch *watch, const char *path)
         at = &(*at)->next;
     if (*at != NULL)
         return;
-    if (port->pokes_count == POKES_MAX) {
+    if (port->pokes != NULL && port->pokes_count >= POKES_MAX) {
         port->pokes->watch->lost = true;
         drop(port, &port->pokes);
     }
