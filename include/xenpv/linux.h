@@ -23,6 +23,10 @@ struct xenpv_linux_error {
  * Opens the port. `port` is filled in and valid until close. Devices of several threads may share
  * it, but its store wait handle wakes only one of them: a control thread that sleeps on that handle
  * opens a port of its own.
+ * Watch events wait in libxenstore, which has no bound for them, until ->fired or ->changed of any
+ * watch is called; from there on memory is bounded. A connection that xenstored has closed is
+ * noticed by the next store call, XENPV_ESTORE, for libxenstore wakes nobody for it; the port does
+ * not open another.
  * XENPV_ENOXEN (no Xen here, no XenStore, a module or device node is missing), XENPV_EACCES,
  * XENPV_ENOMEM, XENPV_ESTORE; `error`, if not NULL, then says what is missing and what to do.
  * XENPV_CAP_MAP and XENPV_CAP_COPY are there if /dev/xen/gntdev can be opened; port->map is NULL

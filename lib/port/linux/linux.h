@@ -17,6 +17,13 @@
 struct xenpv_linux_watch;
 struct xenpv_linux_channel;
 
+/* A path that a watch was poked for, until ->changed takes it. */
+struct xenpv_linux_change {
+    uint64_t token; /* of the watch */
+    char *path;
+};
+#define XENPV_LINUX_CHANGES 64u
+
 struct xenpv_linux {
     struct xs_handle *store; /* libxenstore takes one request at a time, from any thread */
 
@@ -24,6 +31,10 @@ struct xenpv_linux {
     pthread_mutex_t watch_lock;
     struct xenpv_linux_watch *watches;
     uint64_t next_token;
+    struct xenpv_linux_change changes[XENPV_LINUX_CHANGES]; /* the oldest first */
+    uint32_t change_count;
+    int wait, kick; /* the wait handle, of libxenstore's descriptor and this one */
+    bool kicked;
 
     /* suspend.c */
     struct xs_handle *suspend_store;
@@ -49,10 +60,22 @@ struct xenpv_linux {
 extern const struct xenpv_store_ops xenpv_linux_store_ops;
 int xenpv_linux_store_error(struct xs_handle *store, int error_number);
 
+/* perms.c: a node's permissions as xs_wire.h has them, and as libxenstore has them */
+int xenpv_linux_get_perms(struct xs_handle *store, xs_transaction_t transaction, const char *path,
+                          struct xenpv_store_op *op);
+int xenpv_linux_set_perms(struct xs_handle *store, xs_transaction_t transaction, const char *path,
+                          const struct xenpv_store_op *op);
+/* Hands bytes of a value out from `at` on, cut to the buffer; the length so far is the true one. */
+int xenpv_linux_hand_out(struct xenpv_store_op *op, uint32_t at, const void *bytes,
+                         uint32_t length);
+
 /* watch.c */
 int xenpv_linux_watch(void *ctx, const char *dir, const void *cookie);
 void xenpv_linux_unwatch(void *ctx, const char *dir, const void *cookie);
 bool xenpv_linux_fired(void *ctx, const void *cookie);
+int xenpv_linux_changed(void *ctx, const void *cookie, char *path, uint32_t capacity);
+xenpv_handle xenpv_linux_wait_handle(void *ctx);
+int xenpv_linux_watches_open(struct xenpv_linux *self); /* -1, with errno */
 void xenpv_linux_watches_free(struct xenpv_linux *self);
 
 /* suspend.c */

@@ -27,7 +27,7 @@ static int open_store(struct xenpv_linux *self, struct xenpv_linux_error *error)
         return rc;
     self->store = xs_open(0);
     /* The descriptor that watches wake is made here, where a failure can still be told. */
-    if (!self->store || xs_fileno(self->store) < 0)
+    if (!self->store || xenpv_linux_watches_open(self))
         return xenpv_linux_no_store(errno, error);
     rc = xenpv_linux_suspend_open(self);
     if (rc)
@@ -74,6 +74,7 @@ static int open_port(struct xenpv_linux **handle, struct xenpv_port *port, bool 
 
     if (!self)
         return xenpv_linux_explain(error, XENPV_ENOMEM, "no memory");
+    self->wait = self->kick = -1;
     pthread_mutex_init(&self->watch_lock, NULL);
     pthread_mutex_init(&self->suspend_lock, NULL);
     xenpv_linux_log_init(self);

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <xenpv/store.h>
+
 #include "linux.h"
 
 static const struct {
@@ -38,8 +40,7 @@ int xenpv_linux_store_error(struct xs_handle *store, int error_number)
     return XENPV_ESTORE;
 }
 
-/* Hands a value out: cut to the buffer, with its true length. */
-static int hand_out(struct xenpv_store_op *op, uint32_t at, const void *bytes, uint32_t length)
+int xenpv_linux_hand_out(struct xenpv_store_op *op, uint32_t at, const void *bytes, uint32_t length)
 {
     uint32_t room = at < op->capacity ? op->capacity - at : 0;
 
@@ -51,6 +52,24 @@ static int hand_out(struct xenpv_store_op *op, uint32_t at, const void *bytes, u
     return op->length > op->capacity ? XENPV_E2BIG : 0;
 }
 
+static bool asks(const struct xenpv_store_op *op)
+{
+    switch (op->type) {
+    case XENPV_STORE_WRITE:
+    case XENPV_STORE_MKDIR:
+    case XENPV_STORE_RM:
+    case XENPV_STORE_SET_PERMS:
+        return false;
+    default:
+        return true;
+    }
+}
+
+static unsigned domain_of(const struct xenpv_store_op *op)
+{
+    return (unsigned)strtoul(op->dir, NULL, 10);
+}
+
 static int read_value(struct xs_handle *store, xs_transaction_t transaction, const char *path,
                       struct xenpv_store_op *op)
 {
@@ -60,7 +79,7 @@ static int read_value(struct xs_handle *store, xs_transaction_t transaction, con
 
     if (!value)
         return xenpv_linux_store_error(store, errno);
-    rc = hand_out(op, 0, value, length);
+    rc = xenpv_linux_hand_out(op, 0, value, length);
     free(value);
     return rc;
 }
@@ -76,39 +95,70 @@ static int list_names(struct xs_handle *store, xs_transaction_t transaction, con
     if (!names)
         return xenpv_linux_store_error(store, errno);
     for (unsigned i = 0; i < count; i++) {
-        rc = hand_out(op, at, names[i], (uint32_t)strlen(names[i]) + 1);
+        rc = xenpv_linux_hand_out(op, at, names[i], (uint32_t)strlen(names[i]) + 1);
         at = op->length;
     }
     free(names);
     return rc;
 }
 
+static int domain_path(struct xs_handle *store, unsigned domid, struct xenpv_store_op *op)
+{
+    char *path = xs_get_domain_path(store, domid);
+    int rc;
+
+    if (!path)
+        return xenpv_linux_store_error(store, errno);
+    rc = xenpv_linux_hand_out(op, 0, path, (uint32_t)strlen(path));
+    free(path);
+    return rc;
+}
+
+/* False is also what libxenstore says when it has no answer; errno tells. */
+static int introduced(struct xs_handle *store, unsigned domid, struct xenpv_store_op *op)
+{
+    bool known;
+
+    errno = 0;
+    known = xs_is_domain_introduced(store, domid);
+    if (!known && errno)
+        return xenpv_linux_store_error(store, errno);
+    return xenpv_linux_hand_out(op, 0, known ? "T" : "F", 1);
+}
+
 static int run_op(struct xs_handle *store, xs_transaction_t transaction, struct xenpv_store_op *op)
 {
-    char path[2 * XENPV_STORE_PATH_MAX];
-    int length = snprintf(path, sizeof(path), op->name ? "%s/%s" : "%s", op->dir, op->name);
-    bool done = false;
+    char path[XENPV_STORE_ABSOLUTE_MAX + 1];
+    int rc = xenpv_store_check(op);
+    bool done;
 
-    if (op->type == XENPV_STORE_READ || op->type == XENPV_STORE_LIST)
+    if (asks(op))
         op->length = 0;
-    if (length < 0 || (size_t)length >= sizeof(path))
-        return XENPV_E2BIG;
+    if (rc)
+        return rc;
+    snprintf(path, sizeof(path), op->name ? "%s/%s" : "%s", op->dir, op->name);
     switch (op->type) {
     case XENPV_STORE_READ:
         return read_value(store, transaction, path, op);
     case XENPV_STORE_LIST:
         return list_names(store, transaction, path, op);
+    case XENPV_STORE_GET_PERMS:
+        return xenpv_linux_get_perms(store, transaction, path, op);
+    case XENPV_STORE_SET_PERMS:
+        return xenpv_linux_set_perms(store, transaction, path, op);
+    case XENPV_STORE_DOMAIN_PATH:
+        return transaction ? XENPV_EINVAL : domain_path(store, domain_of(op), op);
+    case XENPV_STORE_INTRODUCED:
+        return transaction ? XENPV_EINVAL : introduced(store, domain_of(op), op);
     case XENPV_STORE_WRITE:
         done = xs_write(store, transaction, path, op->value, op->length);
         break;
     case XENPV_STORE_MKDIR:
         done = xs_mkdir(store, transaction, path);
         break;
-    case XENPV_STORE_RM:
+    default:
         done = xs_rm(store, transaction, path);
         break;
-    default:
-        return XENPV_ENOTSUP;
     }
     return done ? 0 : xenpv_linux_store_error(store, errno);
 }
@@ -125,12 +175,10 @@ static int run_alone(struct xs_handle *store, struct xenpv_store_batch *batch)
     return status;
 }
 
-/* In a transaction a failed read is an answer, unless it is the connection that failed. */
+/* In a transaction a failed question is an answer, unless it is the connection that failed. */
 static bool gives_up(const struct xenpv_store_op *op)
 {
-    bool reads = op->type == XENPV_STORE_READ || op->type == XENPV_STORE_LIST;
-
-    return op->status && (!reads || op->status == XENPV_ESTORE);
+    return op->status && (!asks(op) || op->status == XENPV_ESTORE);
 }
 
 static int run_transaction(struct xs_handle *store, struct xenpv_store_batch *batch)
@@ -174,13 +222,6 @@ static void cancel(void *ctx, struct xenpv_store_batch *batch)
     (void)batch;
 }
 
-static xenpv_handle wait_handle(void *ctx)
-{
-    struct xenpv_linux *self = ctx;
-
-    return xs_fileno(self->store);
-}
-
 const struct xenpv_store_ops xenpv_linux_store_ops = {
     .start = start,
     .check = check,
@@ -188,5 +229,6 @@ const struct xenpv_store_ops xenpv_linux_store_ops = {
     .watch = xenpv_linux_watch,
     .unwatch = xenpv_linux_unwatch,
     .fired = xenpv_linux_fired,
-    .wait_handle = wait_handle,
+    .changed = xenpv_linux_changed,
+    .wait_handle = xenpv_linux_wait_handle,
 };

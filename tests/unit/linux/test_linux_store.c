@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Store batches, watches and the suspend generation, over libxenstore and a scripted xenstored. */
+/* Store batches and the suspend generation, over libxenstore and a scripted xenstored. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,63 +7,12 @@
 
 #include <cmocka.h>
 
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
 #include <xen/io/xs_wire.h>
 
-#include <xenpv/linux.h>
-
-#include "xenstored.h"
-
-#define PATIENCE 10000
-
-static struct xenstored *server;
-static struct xenpv_linux *handle;
-static struct xenpv_port port;
-
-/* Calls ->generation until the port has read `domid` again, and answers the generation then. */
-static uint32_t generation_after_read(unsigned reads)
-{
-    uint64_t deadline = xenpv_linux_now() + PATIENCE;
-
-    while (xenstored_domid_reads(server) == reads) {
-        assert_true(xenpv_linux_now() < deadline);
-        port.sys->generation(port.ctx);
-    }
-    return port.sys->generation(port.ctx);
-}
-
-/* Opens the port, and lets it digest what registering its own watch brings. */
-static int set_up(void **state)
-{
-    (void)state;
-    server = xenstored_start();
-    assert_int_equal(xenpv_linux_open_store(&handle, &port, NULL), 0);
-    generation_after_read(1);
-    xenstored_requests(server);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    xenpv_linux_close(handle);
-    xenstored_stop(server);
-    return 0;
-}
-
-static int run_batch(struct xenpv_store_op *ops, uint32_t count, bool transaction)
-{
-    struct xenpv_store_batch batch = {.ops = ops, .count = count, .transaction = transaction};
-
-    batch.status = 1;
-    for (uint32_t i = 0; i < count; i++)
-        ops[i].status = 1;
-    assert_int_equal(port.store->start(port.ctx, &batch), 0);
-    return batch.status;
-}
+#include "port_rig.h"
 
 static void test_one_request_per_operation(void **state)
 {
@@ -182,17 +131,123 @@ static void test_operations_stand_alone(void **state)
     assert_int_equal(ops[2].status, 0);
 }
 
+/* A path that no message takes is refused here, and the longest there may be gets through. */
 static void test_long_paths(void **state)
 {
-    char name[600];
-    struct xenpv_store_op op = {.type = XENPV_STORE_MKDIR, .dir = "/d", .name = name};
+    static const struct {
+        const char *dir;
+        size_t name;
+        int status;
+    } cases[] = {{"/d", 600, 0},
+                 {"/d", 3069, 0},
+                 {"/d", 3070, XENPV_E2BIG},
+                 {"d", 2046, 0},
+                 {"d", 2047, XENPV_E2BIG},
+                 {"/d/", 1, XENPV_EINVAL},
+                 {"", 1, 0},
+                 {"/d//d", 1, XENPV_EINVAL},
+                 {"/d d", 1, XENPV_EINVAL}};
+    char name[4000];
+    struct xenpv_store_op op = {.type = XENPV_STORE_MKDIR, .name = name};
 
     (void)state;
-    memset(name, 'n', sizeof(name));
-    name[599] = '\0';
-    assert_int_equal(run_batch(&op, 1, false), 0);
-    assert_int_equal(op.status, XENPV_E2BIG);
-    assert_string_equal(xenstored_requests(server), "");
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        memset(name, 'n', sizeof(name));
+        name[cases[i].name] = '\0';
+        op.dir = cases[i].dir;
+        assert_int_equal(run_batch(&op, 1, false), 0);
+        assert_int_equal(op.status, cases[i].status);
+        assert_int_equal(xenstored_requests(server)[0] == '\0', cases[i].status != 0);
+    }
+}
+
+static void test_permissions(void **state)
+{
+    static const char perms[] = "n0\0r7\0w65535\0b12";
+    char value[32];
+    struct xenpv_store_op ops[] = {
+        {.type = XENPV_STORE_GET_PERMS, .dir = "/d", .value = value, .capacity = 32},
+        {.type = XENPV_STORE_GET_PERMS, .dir = "/d", .value = value, .capacity = 5},
+        {.type = XENPV_STORE_SET_PERMS,
+         .dir = "/d",
+         .name = "n",
+         .value = value,
+         .length = sizeof(perms)},
+        {.type = XENPV_STORE_SET_PERMS, .dir = "/d", .value = value, .length = 2},
+    };
+
+    (void)state;
+    xenstored_answer(server, XS_GET_PERMS, perms, sizeof(perms));
+    assert_int_equal(run_batch(ops, 1, false), 0);
+    assert_int_equal(ops[0].status, 0);
+    assert_int_equal(ops[0].length, sizeof(perms));
+    assert_memory_equal(value, perms, sizeof(perms));
+    run_batch(&ops[2], 2, false);
+    assert_int_equal(ops[2].status, 0);
+    assert_int_equal(ops[3].status, XENPV_EINVAL); /* no NUL at its end: not sent */
+    run_batch(&ops[1], 1, false);
+    assert_int_equal(ops[1].status, XENPV_E2BIG);
+    assert_int_equal(ops[1].length, sizeof(perms));
+    assert_string_equal(xenstored_requests(server), "3.0 /d|;14.0 /d/n|n0|r7|w65535|b12|;3.0 /d|;");
+    xenstored_refuse(server, XS_GET_PERMS, "EACCES");
+    xenstored_refuse(server, XS_SET_PERMS, "ENOENT");
+    run_batch(ops, 3, false);
+    assert_int_equal(ops[0].status, XENPV_EACCES);
+    assert_int_equal(ops[0].length, 0);
+    assert_int_equal(ops[2].status, XENPV_ENOENT);
+}
+
+static void test_domains(void **state)
+{
+    char path[32], known[4];
+    struct xenpv_store_op ops[] = {
+        {.type = XENPV_STORE_DOMAIN_PATH, .dir = "7", .value = path, .capacity = 32},
+        {.type = XENPV_STORE_INTRODUCED, .dir = "7", .value = known, .capacity = 4},
+        {.type = XENPV_STORE_INTRODUCED, .dir = "70000", .value = known, .capacity = 4},
+    };
+
+    (void)state;
+    xenstored_answer(server, XS_GET_DOMAIN_PATH, "/local/domain/7", 16);
+    xenstored_answer(server, XS_IS_DOMAIN_INTRODUCED, "T", 2);
+    assert_int_equal(run_batch(ops, 3, false), 0);
+    assert_int_equal(ops[0].status, 0);
+    assert_int_equal(ops[0].length, 15);
+    assert_memory_equal(path, "/local/domain/7", 15);
+    assert_int_equal(ops[1].status, 0);
+    assert_int_equal(ops[1].length, 1);
+    assert_int_equal(known[0], 'T');
+    assert_int_equal(ops[2].status, XENPV_EINVAL);
+    xenstored_answer(server, XS_IS_DOMAIN_INTRODUCED, "F", 2);
+    run_batch(&ops[1], 1, false);
+    assert_int_equal(ops[1].status, 0);
+    assert_int_equal(known[0], 'F');
+    xenstored_refuse(server, XS_IS_DOMAIN_INTRODUCED, "EACCES");
+    run_batch(&ops[1], 1, false);
+    assert_int_equal(ops[1].status, XENPV_EACCES);
+    assert_string_equal(xenstored_requests(server), "10.0 7|;17.0 7|;17.0 7|;17.0 7|;");
+}
+
+/* They are answers like a failed read, but cannot be had there. */
+static void test_domains_in_a_transaction(void **state)
+{
+    char value[32], perms[] = "n7";
+    struct xenpv_store_op ops[] = {
+        {.type = XENPV_STORE_DOMAIN_PATH, .dir = "7", .value = value, .capacity = 32},
+        {.type = XENPV_STORE_INTRODUCED, .dir = "7", .value = value, .capacity = 32},
+        {.type = XENPV_STORE_GET_PERMS, .dir = "/d", .value = value, .capacity = 32},
+        {.type = XENPV_STORE_SET_PERMS, .dir = "/d", .value = perms, .length = 3},
+    };
+
+    (void)state;
+    xenstored_refuse(server, XS_GET_PERMS, "EACCES");
+    assert_int_equal(run_batch(ops, 4, true), 0);
+    assert_int_equal(ops[0].status, XENPV_EINVAL);
+    assert_int_equal(ops[1].status, XENPV_EINVAL);
+    assert_int_equal(ops[2].status, XENPV_EACCES);
+    assert_string_equal(xenstored_requests(server), "6.0 |;3.5 /d|;14.5 /d|n7|;7.5 T|;");
+    xenstored_refuse(server, XS_SET_PERMS, "EACCES");
+    assert_int_equal(run_batch(ops, 4, true), XENPV_EACCES);
+    assert_string_equal(xenstored_requests(server), "6.0 |;3.5 /d|;14.5 /d|n7|;7.5 F|;");
 }
 
 static void test_transaction(void **state)
@@ -282,105 +337,6 @@ static void test_connection_breaks_under_request(void **state)
     assert_int_equal(op.status, XENPV_ESTORE);
 }
 
-/* ----------------------------------------------------------------------------------- watches -- */
-
-/* Sleeps on the wait handle until the watch has fired; false when nothing comes for `ms`. */
-static bool wait_for(const void *cookie, int ms)
-{
-    struct pollfd fd = {.fd = (int)port.store->wait_handle(port.ctx), .events = POLLIN};
-
-    while (!port.store->fired(port.ctx, cookie))
-        if (poll(&fd, 1, ms) == 0)
-            return false;
-    return true;
-}
-
-/*
- * Consumes what registration brings: the promised first poke, and xenstored's own event. That comes
- * before the answer to any later request.
- */
-static void settle(const void *cookie)
-{
-    struct xenpv_store_op op = {.type = XENPV_STORE_MKDIR, .dir = "/d"};
-
-    assert_int_equal(run_batch(&op, 1, false), 0);
-    assert_true(port.store->fired(port.ctx, cookie));
-    assert_false(port.store->fired(port.ctx, cookie));
-}
-
-static void test_watch(void **state)
-{
-    struct pollfd fd = {.fd = (int)port.store->wait_handle(port.ctx), .events = POLLIN};
-    int one = 0, two = 0;
-
-    (void)state;
-    assert_int_equal(port.store->watch(port.ctx, "/1", &one), 0);
-    settle(&one);
-    assert_int_equal(port.store->watch(port.ctx, "/2", &two), 0);
-    settle(&two);
-    assert_int_equal(poll(&fd, 1, 0), 0);
-    assert_false(port.store->fired(port.ctx, &one));
-
-    assert_int_equal(xenstored_fire(server, "/1"), 1);
-    assert_true(wait_for(&one, PATIENCE));
-    assert_false(port.store->fired(port.ctx, &two));
-    assert_false(port.store->fired(port.ctx, &one));
-    assert_int_equal(poll(&fd, 1, 0), 0);
-
-    /* An event that another watch's owner drained is not lost. */
-    assert_int_equal(xenstored_fire(server, "/2"), 1);
-    assert_int_equal(poll(&fd, 1, PATIENCE), 1);
-    assert_false(port.store->fired(port.ctx, &one));
-    assert_true(port.store->fired(port.ctx, &two));
-
-    port.store->unwatch(port.ctx, "/1", &one);
-    assert_int_equal(xenstored_fire(server, "/1"), 0);
-    port.store->unwatch(port.ctx, "/2", &two);
-}
-
-static void test_new_watch_has_fired(void **state)
-{
-    int cookie = 0;
-
-    (void)state;
-    xenstored_keep_quiet(server);
-    assert_int_equal(port.store->watch(port.ctx, "/1", &cookie), 0);
-    assert_true(port.store->fired(port.ctx, &cookie));
-    assert_false(port.store->fired(port.ctx, &cookie));
-}
-
-/* An event still queued for a watch that was removed does not fire its successor of the same
- * cookie. */
-static void test_stale_event(void **state)
-{
-    struct pollfd fd = {.fd = (int)port.store->wait_handle(port.ctx), .events = POLLIN};
-    int cookie = 0;
-
-    (void)state;
-    assert_int_equal(port.store->watch(port.ctx, "/1", &cookie), 0);
-    settle(&cookie);
-    assert_int_equal(xenstored_fire(server, "/1"), 1);
-    assert_int_equal(poll(&fd, 1, PATIENCE), 1);
-    port.store->unwatch(port.ctx, "/1", &cookie);
-    xenstored_refuse(server, XS_WATCH, "ENOSPC");
-    assert_int_equal(port.store->watch(port.ctx, "/1", &cookie), XENPV_ENOSPC);
-    assert_false(port.store->fired(port.ctx, &cookie));
-    assert_int_equal(poll(&fd, 1, 0), 0);
-}
-
-static void test_watch_quota(void **state)
-{
-    int cookie = 0;
-
-    (void)state;
-    xenstored_refuse(server, XS_WATCH, "E2BIG");
-    assert_int_equal(port.store->watch(port.ctx, "/1", &cookie), XENPV_E2BIG);
-    xenstored_refuse(server, XS_WATCH, "EACCES");
-    assert_int_equal(port.store->watch(port.ctx, "/1", &cookie), XENPV_EACCES);
-    port.store->unwatch(port.ctx, "/1", &cookie);
-    assert_string_equal(xenstored_requests(server), "4.0 /1|0|;4.0 /1|1|;");
-}
-
 /* -------------------------------------------------------------------------------- generation -- */
 
 static uint32_t generation_after_poke(const char *domid)
@@ -451,16 +407,15 @@ int main(void)
         TEST(test_errors),
         TEST(test_operations_stand_alone),
         TEST(test_long_paths),
+        TEST(test_permissions),
+        TEST(test_domains),
+        TEST(test_domains_in_a_transaction),
         TEST(test_transaction),
         TEST(test_transaction_given_up),
         TEST(test_transaction_conflict),
         TEST(test_transaction_refused),
         TEST(test_lost_connection),
         TEST(test_connection_breaks_under_request),
-        TEST(test_new_watch_has_fired),
-        TEST(test_watch),
-        TEST(test_stale_event),
-        TEST(test_watch_quota),
         TEST(test_generation),
         TEST(test_generation_is_cheap),
         TEST(test_generation_retries),

@@ -64,10 +64,10 @@ static void send_message(int fd, unsigned type, const struct xsd_sockmsg *reques
         return;
 }
 
-static void send_event(const struct watch *watch)
+static void send_event(const struct watch *watch, const char *path)
 {
-    char text[sizeof(watch->path) + sizeof(watch->token)];
-    int length = snprintf(text, sizeof(text), "%s%c%s", watch->path, 0, watch->token);
+    char text[XENSTORE_PAYLOAD_MAX];
+    int length = snprintf(text, sizeof(text), "%s%c%s", path, 0, watch->token);
 
     send_message(watch->fd, XS_WATCH_EVENT, NULL, text, (unsigned)length + 1);
 }
@@ -97,7 +97,7 @@ static void add_watch(struct xenstored *store, int fd, const char *path)
         snprintf(watch->path, sizeof(watch->path), "%.63s", path);
         snprintf(watch->token, sizeof(watch->token), "%.31s", path + strlen(path) + 1);
         if (!store->quiet)
-            send_event(watch);
+            send_event(watch, watch->path);
         return;
     }
 }
@@ -300,19 +300,24 @@ void xenstored_keep_quiet(struct xenstored *store)
     pthread_mutex_unlock(&store->lock);
 }
 
-unsigned xenstored_fire(struct xenstored *store, const char *path)
+unsigned xenstored_fire_at(struct xenstored *store, const char *path, const char *changed)
 {
     unsigned count = 0;
 
     pthread_mutex_lock(&store->lock);
     for (size_t i = 0; i < WATCHES; i++) {
         if (store->watches[i].fd && strcmp(store->watches[i].path, path) == 0) {
-            send_event(&store->watches[i]);
+            send_event(&store->watches[i], changed);
             count++;
         }
     }
     pthread_mutex_unlock(&store->lock);
     return count;
+}
+
+unsigned xenstored_fire(struct xenstored *store, const char *path)
+{
+    return xenstored_fire_at(store, path, path);
 }
 
 const char *xenstored_requests(struct xenstored *store)

@@ -28,6 +28,9 @@ unsigned xenstored_domid_reads(struct xenstored *store);
 /* Fires all watches on exactly this path, and returns how many those are. */
 unsigned xenstored_fire(struct xenstored *store, const char *path);
 
+/* The same, for a change of another node: up to 4,000 bytes. */
+unsigned xenstored_fire_at(struct xenstored *store, const char *path, const char *changed);
+
 /* Breaks the connection that sends a request of this type, without an answer. */
 void xenstored_hang_up_on(struct xenstored *store, unsigned type);
 
