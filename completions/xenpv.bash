@@ -6,7 +6,7 @@
 _xenpv_valued=" --port --mock-disk --mock-net --mock-backend --output --timeout --offset --length
  --target-offset --in --out --budget --queues --ring-order --segments --units --depth --size --mode --op
  --buffer --disk --direction --gso --link --repeats --time --grants --plot --address --count --interval --pcap --duration --rate
- --repeat --name "
+ --repeat --name --watch-timeout -n "
 
 # The command's words so far, options and their values left out, into `words`; what says where the
 # devices are, into `machine`. Bash has cut --port=mock into three, and pcap=FILE.
@@ -40,6 +40,16 @@ _xenpv_cards() {
     xenpv "${machine[@]}" list 2>/dev/null | sed -n 's/^\(vif\/[0-9]*\) .*/\1/p'
 }
 
+# The nodes below what is written so far of a path.
+_xenpv_nodes() {
+    local parent=${current%"${current##*/}"}
+    if [[ $parent == / || -z $parent ]]; then
+        xenpv "${machine[@]}" store ls ${parent:+"$parent"} 2>/dev/null | sed "s|^|$parent|"
+    elif [[ $parent =~ ^[A-Za-z0-9_@/-]*$ ]]; then
+        xenpv "${machine[@]}" store ls "${parent%/}" 2>/dev/null | sed "s|^|$parent|"
+    fi
+}
+
 _xenpv_options() {
     local options="--port --mock-disk --mock-net --mock-backend --output --timeout --verbose --help --version"
     local form="--queues --ring-order --segments --poll --units --no-flush --no-barrier --no-discard
@@ -52,6 +62,12 @@ _xenpv_options() {
     info\ vif* | info\ mac*) options+=" $card" ;;
     info\ *) options+=" $form" ;;
     info) options+=" $form $card" ;;
+    "store ls") options+=" --recursive --permissions --paths" ;;
+    "store read") options+=" --raw" ;;
+    "store write" | "store transaction") options+=" --in" ;;
+    "store rm") options+=" --tidy" ;;
+    "store chmod") options+=" --recursive --upto" ;;
+    "store watch") options+=" --count --watch-timeout" ;;
     "net stats") options+=" --duration" ;;
     "net ping") options+=" --address --count --interval --size" ;;
     "net recv") options+=" --pcap --count --duration" ;;
@@ -76,7 +92,9 @@ _xenpv_options() {
 _xenpv_words_next() {
     case "${words[*]:0:2}" in
     "" | help) echo "list info store blk net bench help" ;;
-    store | "help store") echo "ls read write rm" ;;
+    store | "help store") echo "ls read write mkdir rm exists chmod getperms watch transaction" ;;
+    "store transaction") ;;
+    "store "*) _xenpv_nodes ;;
     blk | "help blk") echo "read write copy verify flush discard" ;;
     net | "help net") echo "stats ping recv send tap" ;;
     bench | "help bench") echo "blk net" ;;

@@ -46,6 +46,14 @@ completes rx bench net --direction = r
 completes off bench net --gso ""
 completes vif/0 --mock-net pair bench net --gso off v
 completes ls store ""
+completes transaction store t
+completes --recursive store chmod --r
+completes --watch-timeout store watch --w
+completes --in store transaction --i
+completes device --mock-disk odd.img store ls ""
+completes device/vbd --mock-disk odd.img store ls device/
+completes /local/domain/1/device --mock-disk odd.img store ls /local/domain/1/d
+completes device/vbd/51712/state --mock-disk = odd.img store read -n 1 device/vbd/51712/st
 completes --budget list --b
 completes --no-persistent info --no-p
 completes --take-over blk flush --t

@@ -64,7 +64,13 @@ info vbd/1
 store-ls
 store-read x
 store-write x y
+store-mkdir x
 store-rm x
+store-exists x
+store-chmod x r0
+store-getperms x
+store-watch x//y
+store-transaction
 blk-read vbd/1
 blk-write vbd/1
 blk-copy vbd/1 vbd/17

@@ -4,7 +4,8 @@
 echo "# help and version"
 for words in --help -h help "help list" "help info" "help store" "help store ls" "help blk" \
     "list --help" "info --help" "store --help" "store read --help" "store write -h" \
-    "store rm --help" "blk --help" "blk read --help" "blk write --help" "help blk copy" \
+    "store rm --help" "store mkdir -h" "help store exists" "store chmod -h" "help store getperms" \
+    "store watch -h" "help store transaction" "blk --help" "blk read --help" "blk write --help" "help blk copy" \
     "help blk verify" "help blk flush" "help blk discard" "help net" "net --help" \
     "help net stats" "net ping --help" "help net recv" "help net send" "net tap -h"; do
     # shellcheck disable=SC2086
@@ -23,6 +24,9 @@ expect "half a command" 2 "'blk' is no command: there are .*'blk read'.*" blk
 expect "half a command and a stranger" 2 "'store frob' is no command: there are .*" store frob
 expect "help for a stranger" 2 "there is no command 'frob'.*" help frob
 expect "unknown option" 2 "there is no option --frob.*" list --frob
+expect "a letter of another command" 2 "--recursive: 'store read' has no such option.*" store read -R x
+expect "a letter without its value" 2 "-n: a value is missing" store watch x -n
+expect "a letter with a bad value" 2 "--count: 'x' is no number.*" store watch a -nx
 expect "unknown letter" 2 "there is no option -x.*" list -x
 expect "unknown letter among others, behind a long option" 2 "there is no option -x; .*" --verbose -xv
 expect "unknown letter behind another" 2 "there is no option -x; .*" -vx list

@@ -53,6 +53,13 @@ enum port_choice { PORT_AUTO, PORT_LINUX, PORT_MOCK };
 #define OPTION_BENCH     (UINT64_C(1) << 26)
 #define OPTION_BENCH_BLK (UINT64_C(1) << 27)
 #define OPTION_BENCH_NET (UINT64_C(1) << 28)
+/* How the store is looked at and changed. */
+#define OPTION_RECURSIVE (UINT64_C(1) << 29)
+#define OPTION_STORE_LS  (UINT64_C(1) << 30) /* what a line of a list has */
+#define OPTION_RAW       (UINT64_C(1) << 31)
+#define OPTION_TIDY      (UINT64_C(1) << 32)
+#define OPTION_WATCH     (UINT64_C(1) << 33)
+#define OPTION_UPTO      (UINT64_C(1) << 46)
 
 #define OPTIONS_FORM                                                                               \
     (OPTION_QUEUES | OPTION_RING_ORDER | OPTION_SEGMENTS | OPTION_POLL | OPTION_UNITS |            \
@@ -87,6 +94,8 @@ struct options {
     uint32_t net_without; /* as in struct xenpv_net_config */
     const char *address, *pcap, *name;
     uint32_t count, interval_ms, duration_s, rate, repeat; /* 0: not given, but of interval_ms */
+    bool recursive, permissions, paths, raw, tidy, upto;
+    uint32_t watch_timeout_ms; /* 0: for ever */
     struct bench_options bench;
 };
 

@@ -14,6 +14,8 @@
 #include "mock_disk.h"
 #include "mock_net.h"
 
+#define CHANGE_MS 10u
+
 #define DOMAINS 3u /* MOCK_DRIVER, MOCK_GUEST, MOCK_NEIGHBOUR */
 
 struct mock_machine {
@@ -22,6 +24,8 @@ struct mock_machine {
     struct mock_disk *disks;
     struct mock_net *nets;
     unsigned disk_count, net_count;
+    uint32_t changes; /* that were made */
+    uint64_t change_at;
     bool quiet; /* nothing moved in the last wait */
 };
 
@@ -57,9 +61,30 @@ static uint64_t mock_now(struct machine *machine)
     return xenpv_mock_now(ours(machine)->world.mock);
 }
 
+/* While a command listens, the toolstack has something to say to it. */
+static bool has_changes(const struct mock_machine *self)
+{
+    return self->machine.listens && self->changes < self->world.offer.changes;
+}
+
+static bool make_change(struct mock_machine *self)
+{
+    uint64_t now = mock_now(&self->machine);
+    char path[64], number[16];
+
+    if (!has_changes(self) || now < self->change_at)
+        return false;
+    self->change_at = now + CHANGE_MS;
+    snprintf(path, sizeof(path), "/local/domain/%u/data/changes", MOCK_GUEST);
+    snprintf(number, sizeof(number), "%" PRIu32, ++self->changes);
+    if (xenpv_mock_write(self->world.mock, path, number))
+        exit(complain(STATUS_ENVIRONMENT, "--mock-backend changes: %s cannot be written", path));
+    return true;
+}
+
 static bool step_backends(struct mock_machine *self)
 {
-    bool moved = false;
+    bool moved = make_change(self);
 
     for (unsigned i = 0; i < self->disk_count; i++)
         moved |= mock_disk_step(&self->disks[i], mock_now(&self->machine));
@@ -75,6 +100,8 @@ static uint64_t sooner(uint64_t a, uint64_t b)
 
 static uint64_t next_deadline(const struct mock_machine *self, uint64_t deadline)
 {
+    if (has_changes(self))
+        deadline = sooner(deadline, self->change_at);
     for (unsigned i = 0; i < self->disk_count; i++)
         if (self->disks[i].back)
             deadline = sooner(deadline, xenpv_blkback_deadline(self->disks[i].back));

@@ -34,6 +34,7 @@ static const struct {
     {"mtu", offsetof(struct mock_offer, mtu), 68, 65535},
     {"grants", offsetof(struct mock_offer, grants), 9, 1u << 20},
     {"restart", offsetof(struct mock_offer, restart), 1, UINT32_MAX - 1},
+    {"changes", offsetof(struct mock_offer, changes), 0, UINT32_MAX - 1},
     {"nics", offsetof(struct mock_offer, nics), 0, 1000},
     {"vanish", offsetof(struct mock_offer, vanish), 1, UINT32_MAX - 1},
 };
@@ -121,7 +122,7 @@ static bool take_list(struct mock_offer *offer, const char *list)
 bool mock_offer_parse(const struct options *options, struct mock_offer *offer)
 {
     memset(offer, 0xff, sizeof(*offer));
-    offer->grants = offer->nics = 0;
+    offer->grants = offer->nics = offer->changes = 0;
     offer->serial[0] = '\0';
     for (unsigned i = 0; i < options->mock_backend_count; i++)
         if (!take_list(offer, options->mock_backend[i]))

@@ -22,6 +22,7 @@ struct mock_offer {
     uint32_t restart;                 /* requests, or frames sent, until the backend
                          closes, and begins anew */
     uint32_t vanish;                  /* the same, and it stays away */
+    uint32_t changes;                 /* of a node in the store, while somebody listens for some */
     uint32_t nics; /* network cards that stand in the store, and are served by nobody */
     char serial[XENPV_BLK_SERIAL_MAX]; /* "": each disk has its own */
 };

@@ -251,6 +251,13 @@ static const struct option_spec specs[] = {
     {"--rate", take_number, OPTION(rate), 1, 1000000, OPTION_RATE},
     {"--repeat", take_number, OPTION(repeat), 1, UINT32_MAX, OPTION_REPEAT},
     {"--name", take_text, OPTION(name), 0, 0, OPTION_NAME},
+    {"--recursive", take_flag, OPTION(recursive), 0, 0, OPTION_RECURSIVE},
+    {"--permissions", take_flag, OPTION(permissions), 0, 0, OPTION_STORE_LS},
+    {"--paths", take_flag, OPTION(paths), 0, 0, OPTION_STORE_LS},
+    {"--raw", take_flag, OPTION(raw), 0, 0, OPTION_RAW},
+    {"--tidy", take_flag, OPTION(tidy), 0, 0, OPTION_TIDY},
+    {"--upto", take_flag, OPTION(upto), 0, 0, OPTION_UPTO},
+    {"--watch-timeout", take_number, OPTION(watch_timeout_ms), 0, UINT32_MAX, OPTION_WATCH},
     {"--no-sg", take_without, 0, 0, 0, OPTION_NET_WITHOUT},
     {"--no-csum4", take_without, 0, 0, 0, OPTION_NET_WITHOUT},
     {"--no-csum6", take_without, 0, 0, 0, OPTION_NET_WITHOUT},
@@ -270,12 +277,14 @@ _Static_assert(SPECS <= OPTION_SPECS_MAX, "there is no room for so many options"
 /* What getopt answers for an option; letters are below. */
 #define LONG 256
 
-static int letter_of(const struct option_spec *spec)
-{
-    if (strcmp(spec->name, "--verbose") == 0)
-        return 'v';
-    return strcmp(spec->name, "--help") == 0 ? 'h' : 0;
-}
+static const struct {
+    char letter;
+    const char *name;
+} letters[] = {
+    {'f', "--paths"},     {'h', "--help"}, {'n', "--count"}, {'p', "--permissions"},
+    {'R', "--recursive"}, {'t', "--tidy"}, {'u', "--upto"},  {'v', "--verbose"},
+};
+#define LETTERS (sizeof(letters) / sizeof(letters[0]))
 
 static bool has_value(const struct option_spec *spec)
 {
@@ -292,12 +301,34 @@ static void make_long_options(struct option long_options[SPECS + 1])
     }
 }
 
-static const struct option_spec *spec_of(int answer)
+static const struct option_spec *spec_of_name(const char *name)
 {
     for (size_t i = 0; i < SPECS; i++)
-        if (answer == LONG + (int)i || answer == letter_of(&specs[i]))
+        if (strcmp(specs[i].name, name) == 0)
             return &specs[i];
     return NULL;
+}
+
+static const struct option_spec *spec_of(int answer)
+{
+    if (answer >= LONG && answer < LONG + (int)SPECS)
+        return &specs[answer - LONG];
+    for (size_t i = 0; i < LETTERS; i++)
+        if (answer == letters[i].letter)
+            return spec_of_name(letters[i].name);
+    return NULL;
+}
+
+/* As getopt wants them: ":fhn:p..." */
+static void make_letters(char text[2 + 2 * LETTERS])
+{
+    *text++ = ':';
+    for (size_t i = 0; i < LETTERS; i++) {
+        *text++ = letters[i].letter;
+        if (has_value(spec_of_name(letters[i].name)))
+            *text++ = ':';
+    }
+    *text = '\0';
 }
 
 static bool take(struct command_line *line, const struct option_spec *spec)
@@ -346,6 +377,7 @@ static bool settle_port(struct options *options)
 bool options_parse(int argc, char **argv, struct command_line *line)
 {
     struct option long_options[SPECS + 1];
+    char short_options[2 + 2 * LETTERS];
     int answer;
 
     *line = (struct command_line){.options = {.timeout_ms = 30000}};
@@ -357,8 +389,9 @@ bool options_parse(int argc, char **argv, struct command_line *line)
         return false;
     }
     make_long_options(long_options);
+    make_letters(short_options);
     opterr = 0;
-    while ((answer = getopt_long(argc, argv, ":vh", long_options, NULL)) != -1) {
+    while ((answer = getopt_long(argc, argv, short_options, long_options, NULL)) != -1) {
         const struct option_spec *spec = spec_of(answer);
 
         if (!spec)

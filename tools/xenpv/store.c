@@ -3,7 +3,11 @@
 
 #include <stdlib.h>
 
-#define CONFLICT_MS 5u /* before a transaction is run again */
+/* How often a transaction is run, and how long is waited before the next time: from the one to the
+ * other, twice as long each time; less than five seconds in all. */
+#define TRIES        50u
+#define CONFLICT_MS  1u
+#define CONFLICTS_MS 100u
 
 static uint64_t deadline_of(struct machine *machine)
 {
@@ -29,18 +33,31 @@ static int run_once(struct machine *machine, struct xenpv_store_batch *batch, ui
     return batch->status;
 }
 
+/* The store may have news meanwhile, which end a wait. */
+static void pause_for(struct machine *machine, uint64_t ms)
+{
+    uint64_t end = machine_now(machine) + ms;
+
+    while (machine_now(machine) < end && !os_stop_signal())
+        machine->ops->wait(machine, NULL, 0, end);
+}
+
 int store_run(struct machine *machine, struct xenpv_store_op *ops, uint32_t count, bool transaction)
 {
-    uint64_t deadline = deadline_of(machine);
-    int error;
+    uint64_t deadline = deadline_of(machine), pause = CONFLICT_MS;
+    int error = XENPV_EAGAIN;
 
-    do {
+    for (uint32_t i = 0; i < TRIES && error == XENPV_EAGAIN; i++) {
         struct xenpv_store_batch batch = {.ops = ops, .count = count, .transaction = transaction};
 
+        if (i && (os_stop_signal() || machine_now(machine) + pause >= deadline))
+            break;
+        if (i) {
+            pause_for(machine, pause);
+            pause = pause * 2 < CONFLICTS_MS ? pause * 2 : CONFLICTS_MS;
+        }
         error = run_once(machine, &batch, deadline);
-        if (error == XENPV_EAGAIN)
-            machine_wait(machine, NULL, 0, machine_now(machine) + CONFLICT_MS);
-    } while (error == XENPV_EAGAIN && !os_stop_signal() && machine_now(machine) < deadline);
+    }
     return error;
 }
 

@@ -7,7 +7,8 @@
 
 /*
  * Runs operations; every one's status tells how it fared. 0, or why nothing can be said of any; a
- * transaction that meets conflicts is run again, for as long as --timeout says.
+ * transaction that meets conflicts is run again, 50 times at the most and for as long as --timeout
+ * says; then it is XENPV_EAGAIN. What operations have written to `length` and `status` is void then.
  */
 int store_run(struct machine *machine, struct xenpv_store_op *ops, uint32_t count,
               bool transaction);

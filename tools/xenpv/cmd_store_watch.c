@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/* xenpv store watch: what changes, as it changes. */
+#include <stdlib.h>
+
+#include <xenpv/store.h>
+
+#include "cmd_store.h"
+#include "complain.h"
+#include "json.h"
+#include "store.h"
+
+/* libxenstore wakes nobody when its connection is gone, so it is asked. */
+#define PULSE_MS 1000u
+
+struct watch {
+    struct machine *machine;
+    const struct options *options;
+    char **paths; /* each one's address is its watch's cookie */
+    int count;
+    uint32_t printed;
+};
+
+static bool is_done(const struct watch *watch)
+{
+    return watch->options->count && watch->printed == watch->options->count;
+}
+
+static void print_path(struct watch *watch, const char *path)
+{
+    watch->printed++;
+    if (!watch->options->json) {
+        printf("%s\n", path);
+    } else {
+        json_open(NULL, '{');
+        json_text("path", path);
+        json_close('}');
+    }
+    fflush(stdout);
+}
+
+/* A port that is told no paths only pokes. */
+static bool next_path(struct watch *watch, char **cookie, char *path, uint32_t capacity)
+{
+    const struct xenpv_port *port = &watch->machine->port;
+    bool fired = port->store->fired(port->ctx, cookie);
+
+    if (port->store->changed)
+        return port->store->changed(port->ctx, cookie, path, capacity) > 0;
+    if (fired)
+        snprintf(path, capacity, "%s", *cookie);
+    return fired;
+}
+
+/* One of each in turn, so that none waits behind another's flood. True if there was any. */
+static bool print_round(struct watch *watch)
+{
+    bool any = false;
+
+    for (int i = 0; i < watch->count && !is_done(watch) && !ferror(stdout); i++) {
+        char path[XENPV_STORE_ABSOLUTE_MAX + 1];
+
+        if (!next_path(watch, &watch->paths[i], path, sizeof(path)))
+            continue;
+        print_path(watch, path);
+        any = true;
+    }
+    return any;
+}
+
+/* The mock's clock would jump from pulse to pulse. */
+static uint64_t next_pulse(struct watch *watch)
+{
+    bool waits = watch->machine->port.caps & XENPV_CAP_WAIT;
+
+    return waits ? machine_now(watch->machine) + PULSE_MS : UINT64_MAX;
+}
+
+static bool is_lost(struct watch *watch)
+{
+    char path[64];
+    struct xenpv_store_op op = {
+        .type = XENPV_STORE_DOMAIN_PATH, .dir = "0", .value = path, .capacity = sizeof(path)};
+
+    return store_run(watch->machine, &op, 1, false) == XENPV_ESTORE;
+}
+
+static int follow(struct watch *watch)
+{
+    uint32_t ms = watch->options->watch_timeout_ms;
+    uint64_t end = ms ? machine_now(watch->machine) + ms : UINT64_MAX;
+    uint64_t pulse = next_pulse(watch);
+
+    while (!is_done(watch) && !os_stop_signal() && !ferror(stdout)) {
+        uint64_t now = machine_now(watch->machine);
+
+        if (print_round(watch))
+            continue;
+        if (now >= end)
+            return complain(STATUS_FAILED, "store watch: %u changes in %u ms, then gave up",
+                            watch->printed, ms);
+        if (now >= pulse) {
+            if (is_lost(watch))
+                return complain_of_node("watch", watch->paths[0], XENPV_ESTORE);
+            pulse = next_pulse(watch);
+        }
+        machine_wait(watch->machine, NULL, 0, end < pulse ? end : pulse);
+    }
+    return STATUS_DONE;
+}
+
+/* As many as could be are there, whatever it answers. */
+static int begin(struct watch *watch, int count)
+{
+    const struct xenpv_port *port = &watch->machine->port;
+
+    for (; watch->count < count; watch->count++) {
+        char **path = &watch->paths[watch->count];
+        int error = port->store->watch(port->ctx, *path, path);
+
+        if (error)
+            return complain_of_node("watch", *path, error);
+    }
+    return STATUS_DONE;
+}
+
+static void end(struct watch *watch)
+{
+    const struct xenpv_port *port = &watch->machine->port;
+
+    while (watch->count-- > 0)
+        port->store->unwatch(port->ctx, watch->paths[watch->count], &watch->paths[watch->count]);
+}
+
+static int run(struct watch *watch, int count)
+{
+    int status = begin(watch, count);
+
+    if (status == STATUS_DONE) {
+        if (watch->options->json)
+            json_open(NULL, '[');
+        status = follow(watch);
+        if (watch->options->json)
+            json_close(']');
+    }
+    end(watch);
+    return status;
+}
+
+int run_store_watch(const struct options *options, int count, char **arguments)
+{
+    struct watch watch = {.options = options, .paths = arguments};
+    int status = machine_open(options, MACHINE_STORE, &watch.machine);
+
+    if (status != STATUS_DONE)
+        return status;
+    watch.machine->listens = true;
+    return machine_close(watch.machine, run(&watch, count));
+}
