@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2034,SC2154
 # store.
 echo "# store"
 store=(--mock-disk tiny.img store)
@@ -43,14 +43,13 @@ echo "# store: looking"
 run "${store[@]}" ls -R device/suspend
 printed "ls -R: names and values" 'event-channel = ""'
 run "${store[@]}" ls -R device
-grep -qx '  state = "1"' out && ok "ls -R: indented" || not_ok "ls -R: indented" "$(<out)"
+holds "ls -R: indented" grep -qx '  state = "1"' out
 run "${store[@]}" ls -fR device/vbd
-grep -qx 'device/vbd/51712/state = "1"' out && ok "ls -R -f: paths" || not_ok "ls -R -f: paths" "$(<out)"
+holds "ls -R -f: paths" grep -qx 'device/vbd/51712/state = "1"' out
 run "${store[@]}" ls -f device/vbd
 printed "ls -f: paths" device/vbd/51712
 run "${store[@]}" ls -R device/suspend device/vbd
-grep -qx 'device/suspend:' out && grep -qx 'device/vbd:' out && ok "ls -R of two: under their paths" ||
-    not_ok "ls -R of two: under their paths" "$(<out)"
+holds "ls -R of two: under their paths" [ "$(grep -c '^device/.*:$' out)" = 2 ]
 run "${store[@]}" ls --recursive device --output json
 json "ls -R, JSON" '.[0].children | map(select(.name == "vbd"))[0].children[0] |
     .name == "51712" and .value == "" and (.children | map(select(.name == "state"))[0].value == "1")'
