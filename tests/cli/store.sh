@@ -78,6 +78,25 @@ expect "write --in of two" 2 "store write: with --in .*" "${store[@]}" write --i
 expect "write --in of nothing" 4 "none: cannot open it: .*" "${store[@]}" write --in none data/v
 expect "write --in of much" 1 "store write data/v: the value or the path is too long" "${store[@]}" write --in big.img data/v
 
+run "${store[@]}" getperms device
+judge "getperms" 0 ""
+printed "getperms: the modes" "n0 r1"
+run "${store[@]}" getperms device data --output json
+json "getperms, JSON" '. == [{"path": "device", "permissions": ["n0", "r1"]}, {"path": "data", "permissions": ["n1"]}]'
+run "${store[@]}" ls -p device
+printed "ls -p" $'suspend   (n0,r1)\nvbd   (n0,r1)'
+run "${store[@]}" ls -pfR device/suspend
+printed "ls -p -f -R" 'device/suspend/event-channel = ""   (n1)'
+run "${store[@]}" ls -p device --output json
+json "ls -p, JSON" '.[0].permissions == ["n0", "r1"] and .[0].children[0] == {"name": "suspend", "permissions": ["n0", "r1"]}'
+expect "getperms without permission" 4 "store getperms /vm: this domain has no permission" "${store[@]}" getperms /vm
+expect "chmod" 0 "" "${store[@]}" chmod data n1 r2
+expect "chmod of what is missing" 1 "store chmod data/no: there is no such node" "${store[@]}" chmod data/no n1
+expect "chmod without permission" 4 "store chmod device: this domain has no permission" "${store[@]}" chmod device n1
+expect "chmod: no mode" 2 "store chmod: 'x1' is no mode: .*" "${store[@]}" chmod data n1 x1
+run "${store[@]}" chmod -Ru device/vbd/51712/state n1 --output json
+judge "chmod -R -u is all or nothing" 4 "store chmod .*: this domain has no permission"
+
 # script TEXT ARGS...: as a transaction's standard input; the text goes through printf %b.
 script() {
     local text=$1
@@ -98,6 +117,8 @@ script 'write data/a ""\nread data/a\nexists data/b\nexists data/a\r\nmkdir data
 judge "a transaction, JSON" 0 ""
 json "a transaction, JSON" '[.[] | [.line, .operation, .path, .value // .exists]] ==
     [[2, "read", "data/a", ""], [3, "exists", "data/b", false], [4, "exists", "data/a", true], [7, "exists", "data/a", false]]'
+script 'mkdir data/a/b/c\nchmod data/a b1 r2\ngetperms data/a\ngetperms data/a/b'
+printed "permissions" $'data/a: b1 r2\ndata/a/b: n1'
 script ''
 judge "an empty one" 0 ""
 script 'write data/a 1\nwrite /vm/a 1\nread data/a\n'

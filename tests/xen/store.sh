@@ -113,14 +113,14 @@ same "had no effect" "$(xenstore-read data/t/a)" "one two"
 while xenstore-write data/t/busy "$(date)"; do :; done 2>/dev/null &
 disturber=$!
 done=0
-for i in 1 2 3 4 5; do
+for i in 1 2 3; do
     printf 'read data/t/busy\nwrite data/t/busy %s\nwrite data/t/other %s\n' $i $i |
         xenpv store transaction >/dev/null 2>err && done=$((done + 1))
     [ ! -s err ] || cat err
 done
 kill $disturber
 wait $disturber 2>/dev/null
-same "done in spite of a disturber" $done 5
+same "XS_03 done in spite of a disturber" $done 3
 
 # ------------------------------------------------------------------------------------------------ watches
 xenstore-watch -n 4 data/t >wanted &
@@ -158,7 +158,6 @@ kill $watcher
 
 guest() {
     refused "another's node" 4 "no permission" xenpv store read /tool
-    refused "a special watch" 4 "no permission" xenpv store watch @releaseDomain
     for i in 1 2 3; do
         sed "s/many/many$i/" script >again
         xenpv store transaction --in again 2>err || break
@@ -197,7 +196,7 @@ dom0() {
     kill -9 "$(cat /run/xenstored.pid)"
     wait $watcher
     same "a watch ends when xenstored is killed" "$? $(cat err)" \
-        "4 xenpv: store watch data/t: the store cannot be reached, or answered nonsense"
+        "4 xenpv: store watch data/t: the store cannot be reached"
     refused "and so does a command" 4 "XenStore" timeout 30 xenpv store read data/t
 }
 
