@@ -249,7 +249,7 @@ static int chmod_on(struct machine *machine, const struct options *options, stru
         status = options->recursive ? add_tree(chmod, &root) : add_path(chmod, path);
     if (status == STATUS_DONE && options->upto)
         status = add_parents(chmod, path);
-    if (status == STATUS_DONE)
+    if (status == STATUS_DONE && chmod->count)
         status = change_on(machine, "chmod", chmod->ops, chmod->count);
     if (status == STATUS_DONE && options->json)
         print_changed(chmod->ops, chmod->count);

@@ -98,7 +98,7 @@ static const struct look asking = {"exists", XENPV_STORE_READ, print_nothing, st
 static const struct look permissions = {"getperms", XENPV_STORE_GET_PERMS, store_print_perms,
                                         store_json_perms, false};
 
-/* ------------------------------------------------------------------------------------ looking -- */
+/* ----------------------------------------------------------------------------------- looking -- */
 
 static int find(struct machine *machine, const struct look *look, int count, char **paths,
                 struct found *found)

@@ -180,7 +180,7 @@ static int read_script(struct script *script, struct input *input)
     return STATUS_DONE;
 }
 
-/* ------------------------------------------------------------------------------------ running -- */
+/* ----------------------------------------------------------------------------------- running -- */
 
 static int complain_of_order(const struct script *script, uint32_t i, int error)
 {

@@ -103,12 +103,13 @@ static int read_children(struct machine *machine, const struct tree_wish *wish,
 int tree_read(struct machine *machine, const struct tree_wish *wish, const char *path,
               struct tree_node *root)
 {
+    size_t bytes = strlen(path) + 1;
     int error;
 
-    *root = (struct tree_node){.path = malloc(strlen(path) + 1)};
+    *root = (struct tree_node){.path = malloc(bytes)};
     if (!root->path)
         return complain(STATUS_ENVIRONMENT, "out of memory");
-    root->name = strcpy(root->path, path);
+    root->name = memcpy(root->path, path, bytes);
     error = read_node(machine, wish, root);
     if (!error)
         error = read_children(machine, wish, root, true);

@@ -190,7 +190,7 @@ static int take_change(struct xenpv_linux *self, struct xenpv_linux_watch *watch
         return 0;
     if (strlen(found) >= capacity)
         return XENPV_E2BIG;
-    strcpy(path, found);
+    memcpy(path, found, strlen(found) + 1);
     if (!watch->lost)
         remove_change(self, at);
     watch->lost = false;
@@ -213,11 +213,16 @@ int xenpv_linux_changed(void *ctx, const void *cookie, char *path, uint32_t capa
 
 /* ----------------------------------------------------------------------------------- watches -- */
 
+/* Takes the watch over, and frees it where there is an error. */
 static int add_watch(struct xenpv_linux *self, struct xenpv_linux_watch *watch)
 {
     watch->token = self->next_token++;
-    if (!xs_watch(self->store, watch->dir, token_text(watch->token).text))
-        return xenpv_linux_store_error(self->store, errno);
+    if (!xs_watch(self->store, watch->dir, token_text(watch->token).text)) {
+        int rc = xenpv_linux_store_error(self->store, errno);
+
+        free(watch);
+        return rc;
+    }
     watch->next = self->watches;
     self->watches = watch;
     return 0;
@@ -241,8 +246,6 @@ int xenpv_linux_watch(void *ctx, const char *dir, const void *cookie)
     pthread_mutex_lock(&self->watch_lock);
     rc = add_watch(self, watch);
     pthread_mutex_unlock(&self->watch_lock);
-    if (rc)
-        free(watch);
     return rc;
 }
 

@@ -227,7 +227,7 @@ static void test_changes_of_an_old_watch(void **state)
     assert_change(&one, NULL);
 }
 
-/* 10^5 changes of one node while its owner looks now and then: nothing piles up, the last counts. */
+/* 10^5 changes of one node while its owner looks now and then: nothing piles up. */
 static void test_many_changes(void **state)
 {
     enum { CHANGES = 100000, GLANCE = 500 };
