@@ -308,6 +308,14 @@ uint32_t xenpv_blkq_pending(const struct xenpv_blkq *q);
  * still to take back memory of the caller's before what was accepted can end. */
 bool xenpv_blkq_held(const struct xenpv_blkq *q);
 
+/*
+ * Who a disk is, for who looks without a frontend: reads a page of SCSI's vital product data (SPC-4
+ * 7.8) as a backend's directory has it in base64. Of sm-data/scsi/0x12/0x80 the serial number, of
+ * sm-data/scsi/0x12/0x83 the first designator; blanks around them are left away. False, and "": it
+ * is neither. Any thread.
+ */
+bool xenpv_blk_identity(const char *base64, uint32_t length, char text[XENPV_BLK_SERIAL_MAX]);
+
 #ifdef __cplusplus
 }
 #endif

@@ -377,10 +377,4 @@ void blk_take_info(const struct xenpv_blk *blk, struct xenpv_blk_info *info);
 /* What the queues need to know of it. */
 void blk_properties(const struct xenpv_blk *blk, struct blk_properties *properties);
 
-/* ---- identity: blk_identity.c ---------------------------------------------------------------- */
-
-/* Reads a vital product data page in base64: of page 0x80 the serial number, of page 0x83 the
- * first designator. False: it is neither. */
-bool blk_identity(const char *base64, uint32_t length, char text[XENPV_BLK_SERIAL_MAX]);
-
 #endif

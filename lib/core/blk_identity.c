@@ -88,7 +88,7 @@ static bool take_designator(const uint8_t *body, uint32_t length, char text[XENP
     return take_text(body + 4, body[3], text);
 }
 
-bool blk_identity(const char *base64, uint32_t length, char text[XENPV_BLK_SERIAL_MAX])
+bool xenpv_blk_identity(const char *base64, uint32_t length, char text[XENPV_BLK_SERIAL_MAX])
 {
     uint8_t page[BLK_PAGE_TEXT / 4 * 3];
     uint32_t bytes = decode(base64, length, page, sizeof(page));

@@ -304,9 +304,9 @@ void blk_take_info(const struct xenpv_blk *blk, struct xenpv_blk_info *info)
         take_discard(blk, info);
     info->serial[0] = info->designator[0] = '\0';
     if (serial->status == XENPV_KEY_GOOD)
-        blk_identity(serial->bytes, serial->length, info->serial);
+        xenpv_blk_identity(serial->bytes, serial->length, info->serial);
     if (designator->status == XENPV_KEY_GOOD)
-        blk_identity(designator->bytes, designator->length, info->designator);
+        xenpv_blk_identity(designator->bytes, designator->length, info->designator);
     info->doubt = doubt(blk);
 }
 
