@@ -6,7 +6,7 @@
 _xenpv_valued=" --port --mock-disk --mock-net --mock-backend --output --timeout --offset --length
  --target-offset --in --out --budget --queues --ring-order --segments --units --depth --size --mode --op
  --buffer --disk --direction --gso --link --repeats --time --grants --plot --address --count --interval --pcap --duration --rate
- --repeat --name --watch-timeout -n "
+ --repeat --name --watch-timeout -n --domain "
 
 # The command's words so far, options and their values left out, into `words`; what says where the
 # devices are, into `machine`. Bash has cut --port=mock into three, and pcap=FILE.
@@ -58,7 +58,9 @@ _xenpv_options() {
         --no-multi-queue --no-control --no-multicast --no-dynamic --no-headroom --no-static-grants"
     local card="--queues --poll $net_without"
     case "${words[*]:0:2}" in
-    list*) options+=" --budget" ;;
+    list*) options+=" --budget --watch --count --duration --all" ;;
+    "message send") options+=" --domain --no-wait" ;;
+    "message receive") options+=" --domain --count --follow" ;;
     info\ vif* | info\ mac*) options+=" $card" ;;
     info\ *) options+=" $form" ;;
     info) options+=" $form $card" ;;
@@ -91,13 +93,14 @@ _xenpv_options() {
 
 _xenpv_words_next() {
     case "${words[*]:0:2}" in
-    "" | help) echo "list info store blk net bench help" ;;
+    "" | help) echo "list info store blk net bench message time help" ;;
     store | "help store") echo "ls read write mkdir rm exists chmod getperms watch transaction" ;;
     "store transaction") ;;
     "store "*) _xenpv_nodes ;;
     blk | "help blk") echo "read write copy verify flush discard" ;;
     net | "help net") echo "stats ping recv send tap" ;;
     bench | "help bench") echo "blk net" ;;
+    message | "help message") echo "send receive" ;;
     info) _xenpv_disks && _xenpv_cards ;;
     "blk "* | "bench blk"*) _xenpv_disks ;;
     "net "* | "bench net"*) _xenpv_cards ;;

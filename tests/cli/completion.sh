@@ -55,6 +55,11 @@ completes device/vbd --mock-disk odd.img store ls device/
 completes /local/domain/1/device --mock-disk odd.img store ls /local/domain/1/d
 completes device/vbd/51712/state --mock-disk = odd.img store read -n 1 device/vbd/51712/st
 completes --budget list --b
+completes --watch list --w
+completes send message ""
+completes --no-wait message send --n
+completes --follow message receive --f
+completes time ti
 completes --no-persistent info --no-p
 completes --take-over blk flush --t
 completes --target-offset blk copy --t

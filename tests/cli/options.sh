@@ -24,7 +24,7 @@ value_of() {
 }
 
 echo "# options: what is taken, and what is said of it"
-families=(list info store blk net bench)
+families=(list info store blk net bench message time)
 all=$(for command in "${families[@]}"; do run help "$command" && named; done | sort -u)
 declare -A values
 for option in $all; do
@@ -59,7 +59,7 @@ while read -r command arguments; do
         not_ok "$name" "$wrong"
     fi
 done <<TABLE
-list
+list --count 1
 info vbd/1
 store-ls
 store-read x
@@ -84,6 +84,9 @@ net-send vif/1
 net-tap vif/1
 bench-blk vbd/1
 bench-net vif/9
+message-send x
+message-receive --count 1
+time
 TABLE
 for command in "bench blk" "bench net"; do
     # shellcheck disable=SC2086 # words

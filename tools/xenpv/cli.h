@@ -60,6 +60,12 @@ enum port_choice { PORT_AUTO, PORT_LINUX, PORT_MOCK };
 #define OPTION_TIDY      (UINT64_C(1) << 32)
 #define OPTION_WATCH     (UINT64_C(1) << 33)
 #define OPTION_UPTO      (UINT64_C(1) << 46)
+/* What is looked at, and for how long; messages. */
+#define OPTION_LIST_WATCH (UINT64_C(1) << 34)
+#define OPTION_LIST_ALL   (UINT64_C(1) << 35)
+#define OPTION_DOMAIN     (UINT64_C(1) << 36)
+#define OPTION_NO_WAIT    (UINT64_C(1) << 37)
+#define OPTION_FOLLOW     (UINT64_C(1) << 38)
 
 #define OPTIONS_FORM                                                                               \
     (OPTION_QUEUES | OPTION_RING_ORDER | OPTION_SEGMENTS | OPTION_POLL | OPTION_UNITS |            \
@@ -96,6 +102,8 @@ struct options {
     uint32_t count, interval_ms, duration_s, rate, repeat; /* 0: not given, but of interval_ms */
     bool recursive, permissions, paths, raw, tidy, upto;
     uint32_t watch_timeout_ms; /* 0: for ever */
+    bool watch, no_wait, follow;
+    uint32_t domain;
     struct bench_options bench;
 };
 
@@ -111,6 +119,6 @@ struct command {
 
 /* Up to an entry without a name. */
 extern const struct command list_commands[], info_commands[], store_commands[], blk_commands[],
-    net_commands[], bench_commands[];
+    net_commands[], bench_commands[], message_commands[], time_commands[];
 
 #endif

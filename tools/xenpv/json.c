@@ -6,6 +6,7 @@
 #include <string.h>
 
 static unsigned depth;
+static bool one_line;
 static bool followed; /* something stands before this in the same object or array */
 
 static void put_bytes(const char *bytes, size_t length)
@@ -28,14 +29,19 @@ static void put_bytes(const char *bytes, size_t length)
 static void begin(const char *key)
 {
     if (followed)
-        putchar(',');
-    if (depth)
+        printf(one_line ? ", " : ",");
+    if (depth && !one_line)
         printf("\n%*s", (int)(2 * depth), "");
     followed = true;
     if (key) {
         put_bytes(key, strlen(key));
         printf(": ");
     }
+}
+
+void json_lines(void)
+{
+    one_line = true;
 }
 
 void json_open(const char *key, char bracket)
@@ -49,7 +55,7 @@ void json_open(const char *key, char bracket)
 void json_close(char bracket)
 {
     depth--;
-    if (followed)
+    if (followed && !one_line)
         printf("\n%*s", (int)(2 * depth), "");
     putchar(bracket);
     followed = true;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Writes one JSON document to standard output, piece by piece. */
+/* Writes JSON documents to standard output, piece by piece. */
 #ifndef XENPV_JSON_H
 #define XENPV_JSON_H
 
@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* From now on each document stands on a line of its own. */
+void json_lines(void);
 /* `key` is NULL for an element of an array and for the document itself. `bracket` is { or [. */
 void json_open(const char *key, char bracket);
 void json_close(char bracket); /* } or ] */

@@ -4,7 +4,7 @@
 int machine_open(const struct options *options, enum machine_need need, struct machine **machine)
 {
     if (options->port == PORT_MOCK)
-        return machine_open_mock(options, machine);
+        return machine_open_mock(options, need, machine);
     return machine_open_linux(options, need, machine);
 }
 

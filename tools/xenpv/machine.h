@@ -39,6 +39,7 @@ struct machine {
 
 enum machine_need {
     MACHINE_STORE,   /* to look only: the port has the store calls alone */
+    MACHINE_DOMAINS, /* the same, at all domains: in the mock as domain 0 */
     MACHINE_DEVICES, /* to connect to devices */
 };
 
@@ -76,6 +77,7 @@ uint32_t machine_grant_limit(struct machine *machine, char *raise, size_t bytes)
 /* The two there are. */
 int machine_open_linux(const struct options *options, enum machine_need need,
                        struct machine **machine);
-int machine_open_mock(const struct options *options, struct machine **machine);
+int machine_open_mock(const struct options *options, enum machine_need need,
+                      struct machine **machine);
 
 #endif

@@ -141,8 +141,9 @@ int machine_open_linux(const struct options *options, enum machine_need need,
         return complain(STATUS_ENVIRONMENT, "out of memory");
     self->machine.options = options;
     self->machine.ops = &linux_ops;
-    rc = need == MACHINE_STORE ? xenpv_linux_open_store(&self->handle, &self->machine.port, &error)
-                               : xenpv_linux_open(&self->handle, &self->machine.port, &error);
+    rc = need != MACHINE_DEVICES
+             ? xenpv_linux_open_store(&self->handle, &self->machine.port, &error)
+             : xenpv_linux_open(&self->handle, &self->machine.port, &error);
     if (rc) {
         free(self);
         return complain(STATUS_ENVIRONMENT, "%s", error.text);

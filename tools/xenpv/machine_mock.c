@@ -12,6 +12,7 @@
 #include "complain.h"
 #include "machine.h"
 #include "mock_disk.h"
+#include "mock_message.h"
 #include "mock_net.h"
 
 #define CHANGE_MS 10u
@@ -23,6 +24,8 @@ struct mock_machine {
     struct mock_world world;
     struct mock_disk *disks;
     struct mock_net *nets;
+    struct mock_message message;
+    struct xenpv_port guest_port;
     unsigned disk_count, net_count;
     uint32_t changes; /* that were made */
     uint64_t change_at;
@@ -86,6 +89,8 @@ static bool step_backends(struct mock_machine *self)
 {
     bool moved = make_change(self);
 
+    moved |= mock_message_step(&self->message);
+
     for (unsigned i = 0; i < self->disk_count; i++)
         moved |= mock_disk_step(&self->disks[i], mock_now(&self->machine));
     for (unsigned i = 0; i < self->net_count; i++)
@@ -103,8 +108,7 @@ static uint64_t next_deadline(const struct mock_machine *self, uint64_t deadline
     if (has_changes(self))
         deadline = sooner(deadline, self->change_at);
     for (unsigned i = 0; i < self->disk_count; i++)
-        if (self->disks[i].back)
-            deadline = sooner(deadline, xenpv_blkback_deadline(self->disks[i].back));
+        deadline = sooner(deadline, mock_disk_deadline(&self->disks[i]));
     for (unsigned i = 0; i < self->net_count; i++)
         deadline = sooner(deadline, mock_net_deadline(&self->nets[i]));
     return deadline;
@@ -425,7 +429,17 @@ static int add_nics(struct mock_machine *self)
               : STATUS_DONE;
 }
 
-int machine_open_mock(const struct options *options, struct machine **machine)
+static int add_message(struct mock_machine *self, bool outside)
+{
+    const struct xenpv_port *port = outside ? &self->world.driver_port : &self->guest_port;
+    int rc = mock_message_open(&self->message, port, outside, self->world.offer.message);
+
+    return rc ? complain(STATUS_ENVIRONMENT, "the mock cannot be made: %s", xenpv_error_text(rc))
+              : STATUS_DONE;
+}
+
+int machine_open_mock(const struct options *options, enum machine_need need,
+                      struct machine **machine)
 {
     struct mock_offer offer;
     struct mock_machine *self;
@@ -455,6 +469,13 @@ int machine_open_mock(const struct options *options, struct machine **machine)
         status = add_nets(self, options);
     if (status == STATUS_DONE)
         status = add_nics(self);
+    if (status != STATUS_DONE)
+        return machine_close(&self->machine, status);
+    self->guest_port = self->machine.port;
+    if (need == MACHINE_DOMAINS)
+        self->machine.port = self->world.driver_port;
+    if (self->world.offer.message[0])
+        status = add_message(self, need != MACHINE_DOMAINS);
     if (status != STATUS_DONE)
         return machine_close(&self->machine, status);
     settle(self);

@@ -133,37 +133,71 @@ static int create_backend(struct mock_disk *disk, uint64_t now)
     return rc ? rc : xenpv_blkback_start(disk->back, now);
 }
 
-static int add_backend(struct mock_disk *disk, const char *path)
+static struct xenpv_mock_vbd vbd_of(const struct mock_disk *disk)
 {
-    struct xenpv_mock *mock = disk->world->mock;
-    struct xenpv_mock_vbd vbd = {.frontend = MOCK_GUEST,
-                                 .backend = MOCK_DRIVER,
-                                 .vdev = disk->number,
-                                 .readonly = disk->disk.readonly,
-                                 .params = path};
-    int rc = xenpv_mock_add_vbd(mock, &vbd);
+    return (struct xenpv_mock_vbd){.frontend = MOCK_GUEST,
+                                   .backend = MOCK_DRIVER,
+                                   .vdev = disk->number,
+                                   .readonly = disk->disk.readonly,
+                                   .params = disk->path};
+}
 
+static int plug(struct mock_disk *disk, uint64_t now)
+{
+    struct xenpv_mock_vbd vbd = vbd_of(disk);
+    int rc = xenpv_mock_add_vbd(disk->world->mock, &vbd);
+
+    disk->plugged = true;
     snprintf(disk->directory, sizeof(disk->directory), "backend/vbd/%u/%u", MOCK_GUEST,
              disk->number);
     if (rc == 0)
         rc = put_identity(disk);
     if (rc == 0)
         rc = put_trust(disk);
-    return rc ? rc : create_backend(disk, xenpv_mock_now(mock));
+    return rc ? rc : create_backend(disk, now);
+}
+
+/* As a toolstack asks for it. */
+static int unplug(struct mock_disk *disk)
+{
+    static const char *const keys[][2] = {{"online", "0"}, {"state", "5"}};
+    int rc = 0;
+
+    disk->unplugged = disk->closing = true;
+    for (unsigned i = 0; rc == 0 && i < sizeof(keys) / sizeof(keys[0]); i++) {
+        char path[96];
+
+        snprintf(path, sizeof(path), "/local/domain/%u/%s/%s", MOCK_DRIVER, disk->directory,
+                 keys[i][0]);
+        rc = xenpv_mock_write(disk->world->mock, path, keys[i][1]);
+    }
+    return rc;
+}
+
+/* Both ends are closed. */
+static int take_away(struct mock_disk *disk)
+{
+    struct xenpv_mock_vbd vbd = vbd_of(disk);
+
+    xenpv_blkback_destroy(disk->back);
+    disk->back = NULL;
+    return xenpv_mock_remove_vbd(disk->world->mock, &vbd);
 }
 
 int mock_disk_open(struct mock_disk *disk, struct mock_world *world, unsigned index,
                    const char *path)
 {
-    int status, rc;
+    int status, rc = 0;
 
     disk->number = disk_number(index);
     disk->world = world;
+    disk->path = path;
     status = open_image(disk, path);
     if (status != STATUS_DONE)
         return status;
     mock_offer_set_disk(&world->offer, &disk->disk);
-    rc = add_backend(disk, path);
+    if (world->offer.attach == OFFER_UNSET)
+        rc = plug(disk, xenpv_mock_now(world->mock));
     return rc ? complain(STATUS_ENVIRONMENT, "--mock-disk %s: cannot be made a disk: %s", path,
                          xenpv_error_text(rc))
               : STATUS_DONE;
@@ -202,19 +236,51 @@ static int go_and_come(struct mock_disk *disk, uint64_t now)
     return create_backend(disk, now);
 }
 
+/* What is due of it by the clock: 1, 0 or an error. */
+static int come_and_leave(struct mock_disk *disk, uint64_t now)
+{
+    const struct mock_offer *offer = &disk->world->offer;
+    int rc = 0;
+
+    if (!disk->plugged && !disk->closing && now >= offer->attach)
+        rc = plug(disk, now);
+    else if (disk->back && !disk->closing && offer->detach != OFFER_UNSET && now >= offer->detach)
+        rc = unplug(disk);
+    else if (disk->back && disk->unplugged && disk->phase == XENPV_BUS_DONE)
+        rc = take_away(disk);
+    else
+        return 0;
+    return rc ? rc : 1;
+}
+
+uint64_t mock_disk_deadline(const struct mock_disk *disk)
+{
+    const struct mock_offer *offer = &disk->world->offer;
+    uint64_t deadline = UINT64_MAX;
+
+    if (!disk->closing && offer->detach != OFFER_UNSET)
+        deadline = offer->detach;
+    if (!disk->plugged && !disk->closing)
+        return offer->attach;
+    if (disk->back && xenpv_blkback_deadline(disk->back) < deadline)
+        deadline = xenpv_blkback_deadline(disk->back);
+    return deadline;
+}
+
 bool mock_disk_step(struct mock_disk *disk, uint64_t now)
 {
     struct xenpv_blkback_stats stats;
     enum xenpv_bus_phase phase;
+    int due = come_and_leave(disk, now);
     bool moved;
 
-    if (go_and_come(disk, now))
+    if (due < 0 || (disk->plugged && go_and_come(disk, now)))
         exit(complain(STATUS_ENVIRONMENT, "--mock-backend: a backend cannot go and come"));
     if (!disk->back)
-        return false;
+        return due;
     phase = xenpv_blkback_step(disk->back, now);
     xenpv_blkback_stats(disk->back, &stats);
-    moved = phase != disk->phase || stats.requests != disk->stats.requests ||
+    moved = due || phase != disk->phase || stats.requests != disk->stats.requests ||
             stats.refused != disk->stats.refused || stats.notified != disk->stats.notified;
     disk->phase = phase;
     disk->stats = stats;

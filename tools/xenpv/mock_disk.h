@@ -24,7 +24,9 @@ struct mock_disk {
     struct mock_world *world;
     uint32_t number;
     char directory[64]; /* of the backend */
+    const char *path;   /* of the image */
     bool open, lost, closing;
+    bool plugged, unplugged;
     /* As they were after the last step, to see whether it moved. */
     enum xenpv_bus_phase phase;
     struct xenpv_blkback_stats stats;
@@ -37,6 +39,9 @@ int mock_disk_open(struct mock_disk *disk, struct mock_world *world, unsigned in
 
 /* True when the backend did something that the frontend may see. */
 bool mock_disk_step(struct mock_disk *disk, uint64_t now);
+
+/* When it is to be stepped though nothing else moved. */
+uint64_t mock_disk_deadline(const struct mock_disk *disk);
 
 /* Begins to close for good, and whether that has come to its end. */
 void mock_disk_end(struct mock_disk *disk, uint64_t now);

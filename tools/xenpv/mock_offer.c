@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "complain.h"
+#include "message.h"
 #include "number.h"
 #include "options.h"
 
@@ -36,6 +37,8 @@ static const struct {
     {"restart", offsetof(struct mock_offer, restart), 1, UINT32_MAX - 1},
     {"changes", offsetof(struct mock_offer, changes), 0, UINT32_MAX - 1},
     {"nics", offsetof(struct mock_offer, nics), 0, 1000},
+    {"attach", offsetof(struct mock_offer, attach), 0, 1000000000},
+    {"detach", offsetof(struct mock_offer, detach), 0, 1000000000},
     {"vanish", offsetof(struct mock_offer, vanish), 1, UINT32_MAX - 1},
 };
 #define KEYS (sizeof(keys) / sizeof(keys[0]))
@@ -63,6 +66,20 @@ static bool take_serial(struct mock_offer *offer, const char *value)
     return false;
 }
 
+static bool take_message(struct mock_offer *offer, const char *text)
+{
+    char key[MESSAGE_KEY_MAX + 2];
+    const char *end = strchr(text, '=');
+
+    snprintf(key, sizeof(key), "%.*s", end ? (int)(end - text) : 0, text);
+    if (!message_key_is_good(key) || strlen(text) >= sizeof(offer->message)) {
+        complain(STATUS_USAGE, OPTION " message: '%s' is no KEY=VALUE", text);
+        return false;
+    }
+    snprintf(offer->message, sizeof(offer->message), "%s", text);
+    return true;
+}
+
 static bool take_number(struct mock_offer *offer, const char *key, const char *value, size_t field,
                         uint64_t least, uint64_t most)
 {
@@ -82,6 +99,8 @@ static bool take_pair(struct mock_offer *offer, const char *key, const char *val
         return take_units(offer, value);
     if (strcmp(key, "serial") == 0)
         return take_serial(offer, value);
+    if (strcmp(key, "message") == 0)
+        return take_message(offer, value);
     for (size_t i = 0; i < KEYS; i++)
         if (strcmp(key, keys[i].key) == 0)
             return take_number(offer, key, value, keys[i].field, keys[i].least, keys[i].most);
@@ -123,7 +142,7 @@ bool mock_offer_parse(const struct options *options, struct mock_offer *offer)
 {
     memset(offer, 0xff, sizeof(*offer));
     offer->grants = offer->nics = offer->changes = 0;
-    offer->serial[0] = '\0';
+    offer->serial[0] = offer->message[0] = '\0';
     for (unsigned i = 0; i < options->mock_backend_count; i++)
         if (!take_list(offer, options->mock_backend[i]))
             return false;

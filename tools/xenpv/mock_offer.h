@@ -23,7 +23,9 @@ struct mock_offer {
                          closes, and begins anew */
     uint32_t vanish;                  /* the same, and it stays away */
     uint32_t changes;                 /* of a node in the store, while somebody listens for some */
-    uint32_t nics; /* network cards that stand in the store, and are served by nobody */
+    uint32_t attach, detach; /* milliseconds after the start: the disks come then, and go */
+    uint32_t nics;           /* network cards that stand in the store, and are served by nobody */
+    char message[256];       /* KEY=VALUE; "": nobody sends or receives any */
     char serial[XENPV_BLK_SERIAL_MAX]; /* "": each disk has its own */
 };
 

@@ -19,6 +19,9 @@ int os_stop_signal(void);
 /* Milliseconds of a real clock that never goes back. */
 uint64_t os_now(void);
 
+/* Tells this process from the others that run now. */
+uint32_t os_process(void);
+
 /* Memory at a multiple of `align`, a power of two; NULL when there is none. */
 void *os_alloc(size_t bytes, size_t align);
 void os_free(void *memory);

@@ -75,6 +75,11 @@ int os_stop_signal(void)
     return stop_signal;
 }
 
+uint32_t os_process(void)
+{
+    return (uint32_t)getpid();
+}
+
 uint64_t os_now(void)
 {
     struct timespec now;

@@ -33,6 +33,11 @@ int os_stop_signal(void)
     return stop_signal;
 }
 
+uint32_t os_process(void)
+{
+    return GetCurrentProcessId();
+}
+
 uint64_t os_now(void)
 {
     return GetTickCount64();
