@@ -50,7 +50,8 @@ expect "list --watch --all" 2 ".*exclude each other" --port mock list --watch --
 expect "list --watch --budget" 2 ".*exclude each other" --port mock list --watch --budget 1
 "$xenpv" --mock-disk tiny.img list --watch >out 2>err &
 pid=$!
-until [[ -s out ]]; do sleep 0.1; done # it is flushed
+for ((tick = 0; tick < 100; tick++)); do [[ -s out ]] || sleep 0.1; done
+holds "it is flushed" [ -s out ]
 kill -TERM $pid
 status=0
 wait $pid || status=$?
@@ -123,7 +124,8 @@ expect "message receive --count --follow" 2 ".*exclude each other" \
     --port mock message receive --follow --count 1
 "$xenpv" --port mock --mock-backend message=k=1 message receive --follow >out 2>err &
 pid=$!
-until [[ -s out ]]; do sleep 0.1; done
+for ((tick = 0; tick < 100; tick++)); do [[ -s out ]] || sleep 0.1; done
+holds "it is flushed" [ -s out ]
 kill -TERM $pid
 status=0
 wait $pid || status=$?
