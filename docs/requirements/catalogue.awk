@@ -209,7 +209,7 @@ function make_c(    i, e) {
     for (i = 1; i <= entries; i++) {
         e = order[i]
         print "    {" c_string(id[e]) ", REQUIREMENT_" word[level[e]] ", REQUIREMENT_" \
-            toupper(role[e]) ", " (seen[e] == "outside") ","
+            toupper(role[e]) ", " (seen[e] == "outside" ? "true" : "false") ","
         print "     " c_string(title[e]) ","
         print "     " c_string(joined_sources(e)) "},"
     }
