@@ -188,6 +188,17 @@ function joined_sources(e,    i, all) {
     return all
 }
 
+# An id that a text refers to is there.
+function check_references(e,    rest, name) {
+    rest = text[e]
+    while (match(rest, /[A-Z]+-[0-9][0-9][0-9]/)) {
+        name = substr(rest, RSTART, RLENGTH)
+        rest = substr(rest, RSTART + RLENGTH)
+        if (!(name in line_of) && substr(name, 1, length(name) - 4) in group_of)
+            complain(line_of[id[e]], "no such requirement: " name)
+    }
+}
+
 # Sorted by id, as the table is searched.
 function sort_entries(    i, j, x) {
     for (i = 1; i <= entries; i++)
@@ -264,6 +275,8 @@ function make_index(    out, g, i, e, line) {
 END {
     end_stanza()
     if (make == "check") {
+        for (e = 1; e <= entries; e++)
+            check_references(e)
         for (i = 1; i <= n_seeds; i++)
             if (!(seed_order[i] in covered))
                 complain(seeds[seed_order[i]], "no requirement covers seed " seed_order[i])
