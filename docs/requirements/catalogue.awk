@@ -36,7 +36,8 @@ function is_source(text) {
 }
 function is_advisory(text) { return text ~ /^(XSA-[0-9]+|CVE-[0-9]+-[0-9]+)$/ }
 function is_normative(text) { return text ~ / @ RELEASE-[0-9.]+: / || is_advisory(text) }
-function is_practice(text) { return is_advisory(text) || is_source(text) }
+# What a named implementation does.
+function is_practice(text) { return text !~ /^(xen\/include\/public|docs)\// }
 
 function forget(    key) {
     for (key in field)
@@ -56,7 +57,7 @@ function take_seeds(where, list,    n, seed, i) {
     }
 }
 
-function check_entry(where,    i, norm) {
+function check_entry(where,    i, norm, practice) {
     for (i in needed)
         if (!(needed[i] in field))
             complain(where, "no " needed[i])
@@ -82,9 +83,12 @@ function check_entry(where,    i, norm) {
         if (!is_source(source[i]))
             complain(where, "not a source: " source[i])
         norm = norm || is_normative(source[i])
+        practice = practice || is_practice(source[i])
     }
     if (field["level"] == "MUST" && sources && !norm)
         complain(where, "a MUST needs Xen's own text at a release, or an advisory")
+    if (field["level"] ~ /^(DE-FACTO|LINUX)$/ && sources && !practice)
+        complain(where, field["level"] " needs somebody who does so")
 }
 
 function end_stanza(    where, i) {
