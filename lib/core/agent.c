@@ -241,8 +241,7 @@ static void say_all_again(struct xenpv_agent *agent)
     agent_republish(agent);
     if (agent_is_active(agent))
         agent_want(agent, AGENT_ADVERTISE);
-    agent->shutdown.quiet_until = agent->now + AGENT_QUIET_MS;
-    agent->sysrq.quiet_until = agent->now + AGENT_QUIET_MS;
+    agent_be_quiet(agent);
     xenpv_agent_look(agent);
 }
 

@@ -146,6 +146,7 @@ void agent_build_sysrq_ack(struct xenpv_agent *agent);
 void agent_done_sysrq_ack(struct xenpv_agent *agent);
 void agent_build_target(struct xenpv_agent *agent);
 void agent_done_target(struct xenpv_agent *agent);
+void agent_be_quiet(struct xenpv_agent *agent); /* for AGENT_QUIET_MS */
 void agent_build_publish(struct xenpv_agent *agent);
 void agent_done_publish(struct xenpv_agent *agent);
 

@@ -66,8 +66,7 @@ void agent_done_owner(struct xenpv_agent *agent)
     if (agent->config.active && owned)
         agent_log(agent, XENPV_LOG_WARN, "control/feature-*: somebody else obeys control/", "", "");
     agent->state = agent->config.active && !owned ? XENPV_AGENT_ACTIVE : XENPV_AGENT_PASSIVE;
-    agent->shutdown.quiet_until = agent->now + AGENT_QUIET_MS;
-    agent->sysrq.quiet_until = agent->now + AGENT_QUIET_MS;
+    agent_be_quiet(agent);
     if (agent_is_active(agent))
         agent_want(agent, AGENT_ADVERTISE);
 }
@@ -200,6 +199,21 @@ static bool is_empty(const struct xenpv_store_op *op)
 static uint32_t meaning_of(const struct channel *channel, const struct xenpv_store_op *op)
 {
     return op->status == XENPV_OK ? channel->parse(op->value, op->length) : AGENT_NOTHING;
+}
+
+/* What is seen from here on is another request, but for an active agent that could not acknowledge
+ * the last one. */
+static void quieten(const struct xenpv_agent *agent, struct agent_request *request)
+{
+    request->quiet_until = agent->now + AGENT_QUIET_MS;
+    if (!agent_is_active(agent))
+        request->last = AGENT_NOTHING;
+}
+
+void agent_be_quiet(struct xenpv_agent *agent)
+{
+    quieten(agent, &agent->shutdown);
+    quieten(agent, &agent->sysrq);
 }
 
 /* Somebody else acknowledges. */
