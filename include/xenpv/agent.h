@@ -156,6 +156,7 @@ void xenpv_agent_abandon(struct xenpv_agent *agent);
 
 /* What has become of it so far. */
 struct xenpv_agent_info {
+    bool active;          /* it is, or was until it was closed, ACTIVE */
     uint32_t advertised;  /* XENPV_AGENT_BIT: what control/feature-* says that we obey */
     uint32_t unannounced; /* ... and what could not be said there: it is obeyed all the same */
     uint32_t published;   /* keys that stand in the store as they should */

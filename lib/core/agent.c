@@ -429,7 +429,8 @@ void xenpv_agent_abandon(struct xenpv_agent *agent)
 
 void xenpv_agent_get_info(const struct xenpv_agent *agent, struct xenpv_agent_info *info)
 {
-    *info = (struct xenpv_agent_info){.advertised = agent->advertised,
+    *info = (struct xenpv_agent_info){.active = agent->active,
+                                      .advertised = agent->advertised,
                                       .unannounced = agent->unannounced,
                                       .lost = agent->lost,
                                       .moving = agent->move_at != UINT64_MAX,

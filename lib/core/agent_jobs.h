@@ -62,6 +62,7 @@ struct agent_request {
 struct xenpv_agent {
     struct xenpv_agent_config config;
     enum xenpv_agent_state state;
+    bool active; /* it is, or was until it was closed */
     uint64_t now;
     uint32_t generation;
 

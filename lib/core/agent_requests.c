@@ -65,7 +65,8 @@ void agent_done_owner(struct xenpv_agent *agent)
         return;
     if (agent->config.active && owned)
         agent_log(agent, XENPV_LOG_WARN, "control/feature-*: somebody else obeys control/", "", "");
-    agent->state = agent->config.active && !owned ? XENPV_AGENT_ACTIVE : XENPV_AGENT_PASSIVE;
+    agent->active = agent->config.active && !owned;
+    agent->state = agent->active ? XENPV_AGENT_ACTIVE : XENPV_AGENT_PASSIVE;
     agent_be_quiet(agent);
     if (agent_is_active(agent))
         agent_want(agent, AGENT_ADVERTISE);

@@ -67,6 +67,12 @@ enum port_choice { PORT_AUTO, PORT_LINUX, PORT_MOCK };
 #define OPTION_NO_WAIT    (UINT64_C(1) << 37)
 #define OPTION_FOLLOW     (UINT64_C(1) << 38)
 
+/* Of the agent. */
+#define OPTION_HOOK         (UINT64_C(1) << 39)
+#define OPTION_ACTIVE       (UINT64_C(1) << 40)
+#define OPTION_USER         (UINT64_C(1) << 41)
+#define OPTION_MOCK_CONTROL (UINT64_C(1) << 42)
+
 #define OPTIONS_FORM                                                                               \
     (OPTION_QUEUES | OPTION_RING_ORDER | OPTION_SEGMENTS | OPTION_POLL | OPTION_UNITS |            \
      OPTION_WITHOUT)
@@ -105,6 +111,12 @@ struct options {
     bool watch, no_wait, follow;
     uint32_t domain;
     struct bench_options bench;
+    const char **hooks; /* EVENT=COMMAND */
+    unsigned hook_count;
+    const char **mock_controls; /* PATH=VALUE */
+    unsigned mock_control_count;
+    bool active;
+    const char *user;
 };
 
 struct command {
@@ -119,6 +131,6 @@ struct command {
 
 /* Up to an entry without a name. */
 extern const struct command list_commands[], info_commands[], store_commands[], blk_commands[],
-    net_commands[], bench_commands[], message_commands[], time_commands[];
+    net_commands[], bench_commands[], agent_commands[], message_commands[], time_commands[];
 
 #endif

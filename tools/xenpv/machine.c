@@ -49,6 +49,12 @@ const char *machine_fate(struct machine *machine, uint16_t domid)
     return machine->ops->fate(machine, domid);
 }
 
+void machine_toolstack(struct machine *machine, const char *what)
+{
+    if (machine->ops->toolstack)
+        machine->ops->toolstack(machine, what);
+}
+
 uint32_t machine_grant_limit(struct machine *machine, char *raise, size_t bytes)
 {
     return machine->ops->grant_limit(machine, raise, bytes);

@@ -27,6 +27,7 @@ struct machine_ops {
      */
     const char *(*fate)(struct machine *machine, uint16_t domid);
     uint32_t (*grant_limit)(struct machine *machine, char *raise, size_t bytes);
+    void (*toolstack)(struct machine *machine, const char *what); /* NULL: it is not ours */
     int (*close)(struct machine *machine);
 };
 
@@ -73,6 +74,12 @@ const char *machine_fate(struct machine *machine, uint16_t domid);
  * raises it, as text; 0 and "" when nobody says.
  */
 uint32_t machine_grant_limit(struct machine *machine, char *raise, size_t bytes);
+
+/*
+ * On the mock, its toolstack writes a node of ours, PATH=VALUE, or with "resume=" saves and restores
+ * us. What it cannot do is complained of.
+ */
+void machine_toolstack(struct machine *machine, const char *what);
 
 /* The two there are. */
 int machine_open_linux(const struct options *options, enum machine_need need,

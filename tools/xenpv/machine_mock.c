@@ -329,6 +329,25 @@ static uint32_t mock_grant_limit(struct machine *machine, char *raise, size_t by
     return grants;
 }
 
+/* What a --mock-control asks for. */
+static void mock_toolstack(struct machine *machine, const char *what)
+{
+    struct xenpv_mock *mock = ours(machine)->world.mock;
+    const char *value = strchr(what, '=') + 1;
+    char path[128];
+    int rc;
+
+    if (strcmp(what, "resume=") == 0) {
+        xenpv_mock_suspend(mock, MOCK_GUEST);
+        return;
+    }
+    snprintf(path, sizeof(path), "/local/domain/%u/%.*s", MOCK_GUEST, (int)(value - what - 1),
+             what);
+    rc = xenpv_mock_write(mock, path, value);
+    if (rc)
+        complain(STATUS_FAILED, "--mock-control %s: %s", what, xenpv_error_text(rc));
+}
+
 static const struct machine_ops mock_ops = {
     .now = mock_now,
     .wait = mock_wait,
@@ -336,6 +355,7 @@ static const struct machine_ops mock_ops = {
     .holder = mock_holder,
     .fate = mock_fate,
     .grant_limit = mock_grant_limit,
+    .toolstack = mock_toolstack,
     .close = mock_close,
 };
 

@@ -9,9 +9,9 @@
 #include "options.h"
 #include "os.h"
 
-static const struct command *const families[] = {list_commands,    info_commands, store_commands,
-                                                 blk_commands,     net_commands,  bench_commands,
-                                                 message_commands, time_commands};
+static const struct command *const families[] = {list_commands,  info_commands,    store_commands,
+                                                 blk_commands,   net_commands,     bench_commands,
+                                                 agent_commands, message_commands, time_commands};
 #define FAMILIES (sizeof(families) / sizeof(families[0]))
 
 /* How many of the words begin a command's name: all its words, or the first of two. 0: it is

@@ -174,6 +174,23 @@ static bool take_mock_net(struct command_line *line, const struct option_spec *s
     return true;
 }
 
+static bool take_hook(struct command_line *line, const struct option_spec *spec, const char *text)
+{
+    (void)spec;
+    line->options.hooks[line->options.hook_count++] = text;
+    return true;
+}
+
+static bool take_mock_control(struct command_line *line, const struct option_spec *spec,
+                              const char *text)
+{
+    line->options.mock_controls[line->options.mock_control_count++] = text;
+    if (strchr(text, '='))
+        return true;
+    complain(STATUS_USAGE, "%s: '%s' is no PATH=VALUE", spec->name, text);
+    return false;
+}
+
 /* Which feature of disks or network cards it is, or of both, its name says. */
 static bool take_without(struct command_line *line, const struct option_spec *spec,
                          const char *text)
@@ -262,6 +279,10 @@ static const struct option_spec specs[] = {
     {"--domain", take_number, OPTION(domain), 0, 0x7fef, OPTION_DOMAIN},
     {"--no-wait", take_flag, OPTION(no_wait), 0, 0, OPTION_NO_WAIT},
     {"--follow", take_flag, OPTION(follow), 0, 0, OPTION_FOLLOW},
+    {"--hook", take_hook, 0, 0, 0, OPTION_HOOK},
+    {"--active", take_flag, OPTION(active), 0, 0, OPTION_ACTIVE},
+    {"--user", take_text, OPTION(user), 0, 0, OPTION_USER},
+    {"--mock-control", take_mock_control, 0, 0, 0, OPTION_MOCK_CONTROL},
     {"--no-sg", take_without, 0, 0, 0, OPTION_NET_WITHOUT},
     {"--no-csum4", take_without, 0, 0, 0, OPTION_NET_WITHOUT},
     {"--no-csum6", take_without, 0, 0, 0, OPTION_NET_WITHOUT},
@@ -366,6 +387,7 @@ static bool settle_port(struct options *options)
     const char *mock = options->mock_disk_count      ? "--mock-disk"
                        : options->mock_net_count     ? "--mock-net"
                        : options->mock_backend_count ? "--mock-backend"
+                       : options->mock_control_count ? "--mock-control"
                                                      : NULL;
 
     if (!mock || options->port == PORT_MOCK)
@@ -388,7 +410,10 @@ bool options_parse(int argc, char **argv, struct command_line *line)
     line->options.mock_disks = calloc((size_t)argc + 1, sizeof(*line->options.mock_disks));
     line->options.mock_nets = calloc((size_t)argc + 1, sizeof(*line->options.mock_nets));
     line->options.mock_backend = calloc((size_t)argc + 1, sizeof(*line->options.mock_backend));
-    if (!line->options.mock_disks || !line->options.mock_nets || !line->options.mock_backend) {
+    line->options.hooks = calloc((size_t)argc + 1, sizeof(*line->options.hooks));
+    line->options.mock_controls = calloc((size_t)argc + 1, sizeof(*line->options.mock_controls));
+    if (!line->options.mock_disks || !line->options.mock_nets || !line->options.mock_backend ||
+        !line->options.hooks || !line->options.mock_controls) {
         complain(STATUS_ENVIRONMENT, "out of memory");
         return false;
     }
@@ -457,4 +482,6 @@ void options_free(struct command_line *line)
     free(line->options.mock_disks);
     free(line->options.mock_nets);
     free(line->options.mock_backend);
+    free(line->options.hooks);
+    free(line->options.mock_controls);
 }

@@ -16,6 +16,9 @@ void os_setup(void);
 /* The signal that asks us to end, or 0. */
 int os_stop_signal(void);
 
+/* It was what this program ends by: os_stop_signal() is 0 from here on. */
+void os_stop_obeyed(void);
+
 /* Milliseconds of a real clock that never goes back. */
 uint64_t os_now(void);
 

@@ -38,6 +38,11 @@ uint32_t os_process(void)
     return GetCurrentProcessId();
 }
 
+void os_stop_obeyed(void)
+{
+    stop_signal = 0;
+}
+
 uint64_t os_now(void)
 {
     return GetTickCount64();
