@@ -108,9 +108,17 @@ void agent_add_write(struct xenpv_agent *agent, const char *dir, const char *nam
         to[op->length++] = *text++;
 }
 
-void agent_retry(struct xenpv_agent *agent)
+/* It is wanted again, as it was. */
+static void put_back(struct xenpv_agent *agent)
 {
     agent_want(agent, (enum agent_job)agent->job);
+    if (agent->by_poke)
+        agent->poked |= AGENT_JOB(agent->job);
+}
+
+void agent_retry(struct xenpv_agent *agent)
+{
+    put_back(agent);
     agent->retry_at = agent->now + agent->retry_ms;
     agent->retry_ms = 2 * agent->retry_ms < RETRY_MAX_MS ? 2 * agent->retry_ms : RETRY_MAX_MS;
 }
@@ -211,8 +219,10 @@ static void take_pokes(struct xenpv_agent *agent)
     const struct xenpv_port *port = agent->config.port;
 
     for (uint32_t i = 0; i < AGENT_WATCHES; i++)
-        if (agent->watching[i] && port->store->fired(port->ctx, &agent->watching[i]))
+        if (agent->watching[i] && port->store->fired(port->ctx, &agent->watching[i])) {
             agent_want(agent, watches[i].job);
+            agent->poked |= AGENT_JOB(watches[i].job);
+        }
 }
 
 void xenpv_agent_look(struct xenpv_agent *agent)
@@ -230,7 +240,7 @@ static void forget_batch(struct xenpv_agent *agent)
 
     if (agent->pending) {
         port->store->cancel(port->ctx, &agent->batch);
-        agent_want(agent, (enum agent_job)agent->job);
+        put_back(agent);
     }
     agent->pending = false;
 }
@@ -303,6 +313,8 @@ static void start(struct xenpv_agent *agent, uint32_t number)
 
     agent->job = number;
     agent->wanted &= ~AGENT_JOB(number);
+    agent->by_poke = (agent->poked & AGENT_JOB(number)) != 0;
+    agent->poked &= ~AGENT_JOB(number);
     agent->batch = (struct xenpv_store_batch){.ops = agent->ops};
     jobs[number].build(agent);
     if (agent->batch.count == 0)

@@ -67,6 +67,8 @@ struct xenpv_agent {
     uint32_t generation;
 
     uint32_t wanted; /* AGENT_JOB bits */
+    uint32_t poked;  /* of these, those that a watch asked for */
+    bool by_poke;    /* ... and the one whose batch it is */
     uint32_t job;    /* that the batch is of */
     bool pending;    /* the port has the batch */
     bool lost;       /* the last batch found no store */

@@ -239,7 +239,7 @@ static void look(struct xenpv_agent *agent, const struct channel *channel,
     uint32_t meaning = meaning_of(channel, op);
 
     if (is_empty(op)) {
-        if (agent->state == XENPV_AGENT_PASSIVE)
+        if (agent->state == XENPV_AGENT_PASSIVE && agent->by_poke)
             tell_passively(agent, channel, request, AGENT_NOTHING);
         request->last = agent_is_active(agent) ? AGENT_NOTHING : request->last;
     } else if (op->status != XENPV_OK && op->status != XENPV_E2BIG) {

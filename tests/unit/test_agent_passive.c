@@ -191,10 +191,21 @@ static void test_a_last_look_sees_what_stands_there(void **state)
 
     (void)state;
     rig_start_passive(&rig);
+    xenpv_agent_look(rig.agent);
+    rig_step(&rig);
+    assert_no_event(&rig);
     rig_toolstack(&rig, "control/shutdown", "halt");
     xenpv_agent_look(rig.agent);
     rig_step(&rig);
     assert_event(&rig, XENPV_AGENT_HALT);
+    rig_advance(&rig, 2000);
+    /* What had fired, and is empty by now, is not taken for a mere look. */
+    rig_toolstack(&rig, "control/shutdown", "halt");
+    kernel_acknowledges(&rig, "control/shutdown");
+    xenpv_agent_look(rig.agent);
+    rig_step(&rig);
+    assert_event(&rig, XENPV_AGENT_SHUTDOWN);
+    assert_no_event(&rig);
     rig_end(&rig);
 }
 

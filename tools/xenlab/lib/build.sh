@@ -208,6 +208,8 @@ extract_kernel() {
 make_domu() {
     new_root domu
     cp "$lab_home/domu/init" domu/init
+    cp "$lab_home/domu/lab-end" domu/usr/sbin/poweroff
+    cp "$lab_home/domu/lab-end" domu/usr/sbin/reboot
     cp lab-agent "$(type -P xenstore)" domu/usr/bin
     xenstore_names domu
     add_libraries domu lab-agent "$(type -P xenstore)"
