@@ -6,7 +6,7 @@
 _xenpv_valued=" --port --mock-disk --mock-net --mock-backend --output --timeout --offset --length
  --target-offset --in --out --budget --queues --ring-order --segments --units --depth --size --mode --op
  --buffer --disk --direction --gso --link --repeats --time --grants --plot --address --count --interval --pcap --duration --rate
- --repeat --name --watch-timeout -n --domain "
+ --repeat --name --watch-timeout -n --domain --hook --user --mock-control "
 
 # The command's words so far, options and their values left out, into `words`; what says where the
 # devices are, into `machine`. Bash has cut --port=mock into three, and pcap=FILE.
@@ -61,6 +61,7 @@ _xenpv_options() {
     list*) options+=" --budget --watch --count --duration --all" ;;
     "message send") options+=" --domain --no-wait" ;;
     "message receive") options+=" --domain --count --follow" ;;
+    agent*) options+=" --hook --active --user --mock-control" ;;
     info\ vif* | info\ mac*) options+=" $card" ;;
     info\ *) options+=" $form" ;;
     info) options+=" $form $card" ;;
@@ -93,7 +94,7 @@ _xenpv_options() {
 
 _xenpv_words_next() {
     case "${words[*]:0:2}" in
-    "" | help) echo "list info store blk net bench message time help" ;;
+    "" | help) echo "list info store blk net bench agent message time help" ;;
     store | "help store") echo "ls read write mkdir rm exists chmod getperms watch transaction" ;;
     "store transaction") ;;
     "store "*) _xenpv_nodes ;;
@@ -136,6 +137,11 @@ _xenpv() {
     --direction) mapfile -t COMPREPLY < <(compgen -W "tx rx" -- "$current") ;;
     --gso) mapfile -t COMPREPLY < <(compgen -W "off on" -- "$current") ;;
     --link) mapfile -t COMPREPLY < <(compgen -W "null memory" -- "$current") ;;
+    --hook)
+        mapfile -t COMPREPLY < <(compgen -S = -W "poweroff reboot halt suspend s3 s4 shutdown resume sysrq memory" \
+            -- "$current")
+        ;;
+    --user) mapfile -t COMPREPLY < <(compgen -u -- "$current") ;;
     --mock-net) mapfile -t COMPREPLY < <(compgen -W "loopback pair pcap=" -- "$current") ;;
     pcap | *,capture) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
     --mock-disk | --in | --out | --plot | --pcap) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;

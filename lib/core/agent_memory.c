@@ -24,6 +24,8 @@ static void say_junk(struct xenpv_agent *agent, const struct xenpv_store_op *op)
 {
     char found[AGENT_TEXT];
 
+    if (!agent->by_poke)
+        return;
     if (op->status == XENPV_OK) {
         xenpv_printable(found, sizeof(found), op->value, op->length);
         agent_log(agent, XENPV_LOG_WARN, "memory/target: '", found, "' is no number of KiB");

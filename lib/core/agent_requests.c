@@ -189,6 +189,13 @@ static void say(struct xenpv_agent *agent, const struct channel *channel, const 
     agent_log(agent, XENPV_LOG_WARN, "control/", channel->name, found);
 }
 
+/* Once for each change: a mere look finds what has been said before. */
+static void say_once(struct xenpv_agent *agent, const struct channel *channel, const char *what)
+{
+    if (agent->by_poke)
+        say(agent, channel, what);
+}
+
 /* A node that is missing asks for nothing; Linux's acknowledgement of sysrq may be a single NUL. */
 static bool is_empty(const struct xenpv_store_op *op)
 {
@@ -245,11 +252,11 @@ static void look(struct xenpv_agent *agent, const struct channel *channel,
     } else if (op->status != XENPV_OK && op->status != XENPV_E2BIG) {
         agent_log(agent, XENPV_LOG_WARN, "control/", channel->name, " cannot be read");
     } else if (meaning == AGENT_NOTHING) {
-        say(agent, channel, ": not known, and not acknowledged: ");
+        say_once(agent, channel, ": not known, and not acknowledged: ");
     } else if (agent->state == XENPV_AGENT_PASSIVE) {
         tell_passively(agent, channel, request, meaning);
     } else if (!agent_obeys(agent, channel->type(meaning))) {
-        say(agent, channel, ": not obeyed here, and not acknowledged: ");
+        say_once(agent, channel, ": not obeyed here, and not acknowledged: ");
     } else if (meaning != request->last) {
         agent_want(agent, channel->ack);
     }

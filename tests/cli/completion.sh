@@ -45,6 +45,10 @@ completes memory bench net --link m
 completes rx bench net --direction = r
 completes off bench net --gso ""
 completes vif/0 --mock-net pair bench net --gso off v
+completes agent a
+completes --hook agent --h
+completes resume= agent --hook r
+completes nobody agent --user nob
 completes ls store ""
 completes transaction store t
 completes --recursive store chmod --r

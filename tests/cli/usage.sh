@@ -7,7 +7,7 @@ for words in --help -h help "help list" "help info" "help store" "help store ls"
     "store rm --help" "store mkdir -h" "help store exists" "store chmod -h" "help store getperms" \
     "store watch -h" "help store transaction" "blk --help" "blk read --help" "blk write --help" "help blk copy" \
     "help blk verify" "help blk flush" "help blk discard" "help net" "net --help" \
-    "help net stats" "net ping --help" "help net recv" "help net send" "net tap -h"; do
+    "help net stats" "net ping --help" "help net recv" "help net send" "net tap -h" "agent --help"; do
     # shellcheck disable=SC2086
     run $words
     judge "xenpv $words" 0 ""
