@@ -310,6 +310,33 @@ static void test_seed_O16_the_target_after_a_resume(void **state)
     rig_end(&rig);
 }
 
+/* The mock's own memory: of domain 7, and of no other. */
+static void test_seed_O16_on_the_mocks_memory(void **state)
+{
+    static const struct {
+        const char *target;
+        uint64_t pages;
+    } rows[] = {{"131072", 32768}, {"262144", 65536}, {"1048576", 80000}, {"40000", 10000}};
+    struct agent_rig rig;
+
+    (void)state;
+    rig_begin(&rig);
+    assert_int_equal(xenpv_mock_set_memory(rig.machine.mock, 7, 65536, 80000), XENPV_OK);
+    rig_toolstack(&rig, "memory/static-max", "1048576");
+    rig.config.active = true;
+    rig.config.enabled = XENPV_AGENT_BIT(XENPV_AGENT_MEMORY);
+    rig_start(&rig);
+    rig_step(&rig);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        rig_toolstack(&rig, "memory/target", rows[i].target);
+        for (int step = 0; step < 100; step++)
+            rig_step(&rig);
+        assert_int_equal(rig.port.memory->pages(rig.port.ctx), rows[i].pages);
+    }
+    assert_int_equal(rig.machine.other.memory->pages(rig.machine.other.ctx), 65536);
+    rig_end(&rig);
+}
+
 /* Where the port has no memory calls the owner is told, and nothing waits for ever. */
 static void test_seed_O16_without_the_ports_help(void **state)
 {
@@ -336,6 +363,7 @@ int main(void)
         cmocka_unit_test(test_seed_O16_what_cannot_be_moved_is_tried_again),
         cmocka_unit_test(test_a_passive_agent_only_tells),
         cmocka_unit_test(test_seed_O16_the_target_after_a_resume),
+        cmocka_unit_test(test_seed_O16_on_the_mocks_memory),
         cmocka_unit_test(test_seed_O16_without_the_ports_help),
     };
 

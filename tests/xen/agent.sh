@@ -27,8 +27,9 @@ publishes() { # PATH VALUE
     [ "$(xenstore-read "/local/domain/$(xl domid "$name")/$1" 2>/dev/null)" = "$2" ]
 }
 
-is_gone() {
-    ! xl domid "$name" >/dev/null 2>&1
+# After a checkpoint no xl waits for its end any more, and it stays as one that is shut down.
+is_over() {
+    ! xl domid "$name" >/dev/null 2>&1 || xl list "$name" | tail -n 1 | grep -q -e ' ---s-* '
 }
 
 # start_agent NAME: with a hook for all that may be asked for.
@@ -81,7 +82,8 @@ checkpoints() { # ALREADY
 
 ends() { # VERB EVENT
     xl "$1" "$name"
-    await 40 is_gone || not_ok "$name: $1" "the guest is still there"
+    await 40 is_over || not_ok "$name: $1" "the guest still runs: $(xl list "$name" | tail -n 1)"
+    ! xl domid "$name" >/dev/null 2>&1 || lab-guest stop "$name"
     marked "xl $1" "$2" 1
     same "$name: xl $1: nothing of unknown kind" "$(markers shutdown)" 0
 }
