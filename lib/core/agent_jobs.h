@@ -61,41 +61,38 @@ struct agent_request {
 
 struct xenpv_agent {
     struct xenpv_agent_config config;
-    enum xenpv_agent_state state;
-    bool active; /* it is, or was until it was closed */
-    uint64_t now;
-    uint32_t generation;
-
-    uint32_t wanted; /* AGENT_JOB bits */
-    uint32_t poked;  /* of these, those that a watch asked for */
-    bool by_poke;    /* ... and the one whose batch it is */
-    uint32_t job;    /* that the batch is of */
-    bool pending;    /* the port has the batch */
-    bool lost;       /* the last batch found no store */
-    bool unwatched;  /* that something cannot be watched has been said */
-    uint64_t retry_at;
-    uint32_t retry_ms;
+    uint64_t now, retry_at;
+    uint64_t watch_at; /* when to try again to watch what is not watched */
     struct xenpv_store_batch batch;
     struct xenpv_store_op ops[AGENT_OPS];
     struct agent_slot slots[AGENT_OPS];
-
-    bool watching[AGENT_WATCHES]; /* their addresses are the cookies */
-    uint64_t watch_at;            /* when to try again to watch what is not watched */
+    struct agent_row *rows; /* config.keys of them, behind this */
 
     struct agent_request shutdown, sysrq;
-    uint32_t advertised, unannounced; /* XENPV_AGENT_BIT */
-    uint32_t events;                  /* XENPV_AGENT_BIT of those that wait to be taken */
-    char key;                         /* of SYSRQ */
-
     struct xenpv_balloon balloon;
-    bool has_target;
     uint64_t goal;    /* pages */
     uint64_t move_at; /* UINT64_MAX: nothing is to be moved */
     uint32_t move_ms;
 
-    uint32_t updates;       /* how often data/updated was written */
-    bool touched;           /* it is to be */
-    struct agent_row *rows; /* config.keys of them, behind this */
+    enum xenpv_agent_state state;
+    uint32_t generation;
+    uint32_t wanted; /* AGENT_JOB bits */
+    uint32_t poked;  /* of these, those that a watch asked for */
+    uint32_t job;    /* that the batch is of */
+    uint32_t retry_ms;
+    uint32_t advertised, unannounced; /* XENPV_AGENT_BIT */
+    uint32_t events;                  /* XENPV_AGENT_BIT of those that wait to be taken */
+    uint32_t updates;                 /* how often data/updated was written */
+
+    bool active;                  /* it is, or was until it was closed */
+    bool by_poke;                 /* a watch asked for the job */
+    bool pending;                 /* the port has the batch */
+    bool lost;                    /* the last batch found no store */
+    bool unwatched;               /* that something cannot be watched has been said */
+    bool watching[AGENT_WATCHES]; /* their addresses are the cookies */
+    bool has_target;
+    bool touched; /* data/updated is to be written */
+    char key;     /* of SYSRQ */
 };
 
 static inline bool agent_is_active(const struct xenpv_agent *agent)

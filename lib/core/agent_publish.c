@@ -64,6 +64,8 @@ static void take(struct xenpv_agent *agent, const struct xenpv_agent_key *key)
 
     if (!row)
         row = find(agent, "");
+    if (!row) /* check_keys has seen that there is one */
+        return;
     row->kept = true;
     if (!row->remove && is_same(row->key.name, key->name) && is_same(row->key.value, key->value))
         return;

@@ -30,13 +30,18 @@ static const struct feature features[] = {
 #define FEATURES (sizeof(features) / sizeof(features[0]))
 _Static_assert(FEATURES + 1 <= AGENT_OPS, "all features and the mark are one batch");
 
-static bool is_text(const struct xenpv_store_op *op, const char *text)
+static bool is_text(const char *bytes, uint32_t count, const char *text)
 {
     uint32_t length = 0;
 
     while (text[length])
         length++;
-    return op->status == XENPV_OK && op->length == length && memcmp(op->value, text, length) == 0;
+    return count == length && memcmp(bytes, text, length) == 0;
+}
+
+static bool is_one(const struct xenpv_store_op *op)
+{
+    return op->status == XENPV_OK && is_text(op->value, op->length, "1");
 }
 
 /* -------------------------------------------------------------------------------------- owner -- */
@@ -50,10 +55,10 @@ void agent_build_owner(struct xenpv_agent *agent)
 
 static bool somebody_owns(const struct xenpv_agent *agent)
 {
-    bool ours = is_text(&agent->ops[0], "1"), owned = false;
+    bool ours = is_one(&agent->ops[0]), owned = false;
 
     for (uint32_t i = 0; i < FEATURES; i++)
-        owned |= features[i].tells_owner && is_text(&agent->ops[1 + i], "1");
+        owned |= features[i].tells_owner && is_one(&agent->ops[1 + i]);
     return owned && !ours;
 }
 
@@ -125,12 +130,9 @@ struct channel {
 
 static uint32_t parse_request(const char *text, uint32_t length)
 {
-    for (uint32_t type = 0; type <= XENPV_AGENT_S4; type++) {
-        const struct xenpv_store_op op = {.value = (void *)(uintptr_t)text, .length = length};
-
-        if (is_text(&op, xenpv_agent_event_name(type)))
+    for (uint32_t type = 0; type <= XENPV_AGENT_S4; type++)
+        if (is_text(text, length, xenpv_agent_event_name(type)))
             return type;
-    }
     return AGENT_NOTHING;
 }
 

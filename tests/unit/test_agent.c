@@ -113,6 +113,28 @@ static void test_what_was_acknowledged_is_what_is_obeyed(void **state)
     rig_end(&rig);
 }
 
+/* ... for what is not obeyed here: it is acknowledged by then, and said. */
+static void test_what_replaces_a_request_must_be_enabled_too(void **state)
+{
+    struct agent_rig rig;
+
+    (void)state;
+    rig_begin(&rig);
+    rig.config.active = true;
+    rig.config.enabled = XENPV_AGENT_BIT(XENPV_AGENT_POWEROFF);
+    rig_start(&rig);
+    rig_step(&rig);
+    xenpv_mock_set_store_delay(rig.machine.mock, 7, 10);
+    rig_toolstack(&rig, "control/shutdown", "poweroff");
+    rig_step(&rig);
+    rig_advance(&rig, 10);
+    rig_toolstack(&rig, "control/shutdown", "reboot");
+    rig_advance(&rig, 10);
+    assert_non_null(strstr(rig.machine.line, "acknowledged too soon: reboot"));
+    assert_no_event(&rig);
+    rig_end(&rig);
+}
+
 /* ... or takes it back. */
 static void test_a_request_taken_back_is_not_obeyed(void **state)
 {
@@ -390,6 +412,7 @@ int main(void)
         cmocka_unit_test(test_seed_A8_other_values_are_left_alone),
         cmocka_unit_test(test_a_request_made_before_the_agent_began_is_obeyed),
         cmocka_unit_test(test_what_was_acknowledged_is_what_is_obeyed),
+        cmocka_unit_test(test_what_replaces_a_request_must_be_enabled_too),
         cmocka_unit_test(test_a_request_taken_back_is_not_obeyed),
         cmocka_unit_test(test_conflicts_are_waited_out),
         cmocka_unit_test(test_without_transactions_it_is_acknowledged_too),

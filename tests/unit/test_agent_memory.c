@@ -19,11 +19,13 @@ static void test_seed_O16_how_many_pages_a_target_is(void **state)
         {{.target_kib = 131072}, 32768},
         {{.target_kib = 131072, .static_max_kib = 131072}, 32768},
         {{.target_kib = 131073, .static_max_kib = 131072}, 32768},
+        {{.target_kib = 131076, .static_max_kib = 131072}, 32768},
         {{.target_kib = 262144, .static_max_kib = 131072}, 32768},
         {{.target_kib = 262144, .static_max_kib = 131075}, 32768},
         {{.target_kib = 1024, .static_max_kib = 131072, .floor = 8192}, 8192},
         {{.target_kib = 0, .floor = 8192}, 8192},
         {{.target_kib = 4096, .static_max_kib = 1024, .floor = 8192}, 8192},
+        {{.target_kib = 32764, .floor = 8192}, 8192},
         {{.target_kib = 32768, .floor = 8192}, 8192},
         {{.target_kib = 32772, .floor = 8192}, 8193},
         {{.target_kib = UINT64_MAX}, UINT64_MAX / 4},
@@ -197,8 +199,7 @@ static void test_seed_O16_junk_is_ignored(void **state)
                                        "1e5",
                                        "many",
                                        "\n",
-                                       "\xff"
-                                       "1",
+                                       "\xff\x31",
                                        "18446744073709551616",
                                        "00000000000000000000000000000000000000000131072"};
     struct agent_rig rig;

@@ -91,7 +91,9 @@ static void test_a_request_that_was_seen_is_told_once(void **state)
     rig_toolstack(&rig, "control/shutdown", "reboot");
     rig_step(&rig);
     assert_event(&rig, XENPV_AGENT_REBOOT);
+    xenpv_agent_look(rig.agent);
     rig_step(&rig);
+    assert_no_event(&rig);
     kernel_acknowledges(&rig, "control/shutdown");
     rig_step(&rig);
     rig_advance(&rig, 500);

@@ -5,13 +5,8 @@
 #include "agent_rig.h"
 #include "faulty_port.h"
 
-#define KEY(path, text)                                                                            \
-    {                                                                                              \
-        .name = path, .value = text                                                                \
-    }
-
-static const struct xenpv_agent_key two[] = {KEY("attr/vif/0/ipv4/0", "10.0.0.1"),
-                                             KEY("data/xenpv/device/vif/0", "00:16:3e:00:00:01")};
+static const struct xenpv_agent_key two[] = {{"attr/vif/0/ipv4/0", "10.0.0.1"},
+                                             {"data/xenpv/device/vif/0", "00:16:3e:00:00:01"}};
 
 static void publish(struct agent_rig *rig, const struct xenpv_agent_key *keys, uint32_t count)
 {
@@ -190,12 +185,61 @@ static void test_a_list_that_changes_under_way(void **state)
         rig_advance(&rig, 10);
     assert_node(&rig, keys[0].name, "10.9.9.9");
     assert_node(&rig, keys[1].name, NULL);
+
+    /* Wanted again while it is being removed. */
+    publish(&rig, NULL, 0);
+    publish(&rig, two, 2);
+    for (int turn = 0; turn < 10; turn++)
+        rig_advance(&rig, 10);
+    assert_node(&rig, two[0].name, two[0].value);
+    assert_node(&rig, two[1].name, two[1].value);
+    rig_end(&rig);
+}
+
+static uint32_t cancelled;
+static const struct xenpv_store_ops *inner_store;
+
+static void count_cancel(void *ctx, struct xenpv_store_batch *batch)
+{
+    cancelled++;
+    inner_store->cancel(ctx, batch);
+}
+
+/* A batch that the port has is taken back before its memory is used for another, or by others. */
+static void test_a_batch_under_way_is_cancelled(void **state)
+{
+    struct xenpv_store_ops store;
+    struct agent_rig rig;
+
+    (void)state;
+    cancelled = 0;
+    rig_begin(&rig);
+    inner_store = rig.port.store;
+    store = *inner_store;
+    store.cancel = count_cancel;
+    rig.port.store = &store;
+    xenpv_mock_set_store_delay(rig.machine.mock, 7, 10);
+    rig.config.active = true;
+    rig_start(&rig);
+    assert_int_equal(rig_step(&rig), XENPV_AGENT_STARTING);
+    assert_int_equal(xenpv_mock_suspend(rig.machine.mock, 7), XENPV_OK);
+    assert_int_equal(rig_step(&rig), XENPV_AGENT_STARTING);
+    assert_int_equal(cancelled, 1);
+    for (int turn = 0; turn < 10; turn++)
+        rig_advance(&rig, 10);
+    assert_int_equal(rig_step(&rig), XENPV_AGENT_ACTIVE);
+    publish(&rig, two, 2);
+    xenpv_agent_close(rig.agent);
+    assert_int_equal(cancelled, 2);
+    rig_step(&rig);
+    xenpv_agent_abandon(rig.agent);
+    assert_int_equal(cancelled, 3);
     rig_end(&rig);
 }
 
 static void test_lists_that_are_refused(void **state)
 {
-    struct xenpv_agent_key keys[3] = {KEY("data/a", "1"), KEY("data/b", "2"), KEY("data/c", "3")};
+    struct xenpv_agent_key keys[3] = {{"data/a", "1"}, {"data/b", "2"}, {"data/c", "3"}};
     struct xenpv_agent_key bad;
     struct agent_rig rig;
 
@@ -215,7 +259,7 @@ static void test_lists_that_are_refused(void **state)
     assert_int_equal(xenpv_agent_publish(rig.agent, &bad, 1), XENPV_EINVAL);
     bad.name[XENPV_AGENT_NAME - 1] = '\0';
     assert_int_equal(xenpv_agent_publish(rig.agent, &bad, 1), XENPV_EINVAL);
-    bad = (struct xenpv_agent_key)KEY("", "1");
+    bad = (struct xenpv_agent_key){"", "1"};
     assert_int_equal(xenpv_agent_publish(rig.agent, &bad, 1), XENPV_EINVAL);
     assert_node(&rig, "data/c", "3");
     rig_end(&rig);
@@ -224,8 +268,8 @@ static void test_lists_that_are_refused(void **state)
 /* No permission, no path, no room: said once each, and the others are published. */
 static void test_keys_that_the_store_refuses(void **state)
 {
-    const struct xenpv_agent_key keys[] = {KEY("name", "mine"), KEY("data/bad//path", "1"),
-                                           KEY("data/good", "1")};
+    const struct xenpv_agent_key keys[] = {
+        {"name", "mine"}, {"data/bad//path", "1"}, {"data/good", "1"}};
     struct agent_rig rig;
 
     (void)state;
@@ -314,6 +358,7 @@ int main(void)
         cmocka_unit_test(test_seed_O18_all_is_written_again_after_a_resume),
         cmocka_unit_test(test_seed_O18_at_every_moment),
         cmocka_unit_test(test_a_list_that_changes_under_way),
+        cmocka_unit_test(test_a_batch_under_way_is_cancelled),
         cmocka_unit_test(test_lists_that_are_refused),
         cmocka_unit_test(test_keys_that_the_store_refuses),
         cmocka_unit_test(test_the_quota_is_full),

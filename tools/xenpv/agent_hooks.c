@@ -77,7 +77,7 @@ static const char *or_none(const char *text)
 }
 
 static void run_one(const struct options *options, const struct xenpv_agent_event *event,
-                    const char *command, const char *const *variables)
+                    const char *command, char *const *variables)
 {
     uint64_t start = os_now();
     int status = os_run(command, variables, options->timeout_ms);
@@ -101,7 +101,7 @@ void agent_hooks_run(const struct options *options, const struct xenpv_agent_eve
 {
     const char *name = xenpv_agent_event_name(event->type), *mode = active ? "active" : "passive";
     char lines[6][64];
-    const char *variables[7] = {NULL};
+    char *variables[7] = {NULL};
     struct texts texts;
     const char *command;
 

@@ -97,7 +97,7 @@ struct options {
     bool seen[OPTION_SPECS_MAX]; /* which of all options, by their row in options.c */
     uint64_t offset, length, target_offset;
     const char *in, *out;
-    bool all, secure, take_over;
+    bool all, secure, take_over, active;
     uint32_t budget; /* devices */
     /* As in struct xenpv_blk_config; 0 unless given. */
     uint32_t queues, ring_order, segments, units, without;
@@ -111,11 +111,9 @@ struct options {
     bool watch, no_wait, follow;
     uint32_t domain;
     struct bench_options bench;
-    const char **hooks; /* EVENT=COMMAND */
-    unsigned hook_count;
+    const char **hooks;         /* EVENT=COMMAND */
     const char **mock_controls; /* PATH=VALUE */
-    unsigned mock_control_count;
-    bool active;
+    unsigned hook_count, mock_control_count;
     const char *user;
 };
 

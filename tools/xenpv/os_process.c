@@ -9,6 +9,7 @@
 #include <pwd.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,10 +19,8 @@
 #define LOOK_MS     10u   /* between two looks whether it has ended */
 #define PATIENCE_MS 1000u /* between SIGTERM and SIGKILL */
 
-extern char **environ;
-
 /* Made before the fork: another thread may hold the allocator's lock then. */
-static char **make_environment(const char *const *variables)
+static char **make_environment(char *const *variables)
 {
     size_t own = 0, more = 0, used = 0;
     char **all;
@@ -35,16 +34,16 @@ static char **make_environment(const char *const *variables)
         return NULL;
     /* The first of a name is what the shell takes. */
     for (size_t i = 0; i < more; i++)
-        all[used++] = (char *)(uintptr_t)variables[i];
+        all[used++] = variables[i];
     for (size_t i = 0; i < own; i++)
         all[used++] = environ[i];
     return all;
 }
 
-static void be_the_command(const char *command, char **environment)
+static void be_the_command(char *command, char **environment)
 {
     char shell[] = "sh", option[] = "-c";
-    char *const words[] = {shell, option, (char *)(uintptr_t)command, NULL};
+    char *const words[] = {shell, option, command, NULL};
     int nothing = open("/dev/null", O_RDONLY);
 
     setpgid(0, 0);
@@ -91,19 +90,23 @@ static void kill_all(pid_t pid)
         ;
 }
 
-int os_run(const char *command, const char *const *variables, uint32_t ms)
+int os_run(const char *command, char *const *variables, uint32_t ms)
 {
-    char **environment = make_environment(variables);
+    char **environment = make_environment(variables), *copy = strdup(command);
     int status, error;
     pid_t pid;
 
-    if (!environment)
+    if (!environment || !copy) {
+        free(environment);
+        free(copy);
         return OS_RUN_FAILED;
+    }
     pid = fork();
     error = errno;
     if (pid == 0)
-        be_the_command(command, environment);
+        be_the_command(copy, environment);
     free(environment);
+    free(copy);
     errno = error;
     if (pid < 0)
         return OS_RUN_FAILED;
@@ -132,7 +135,7 @@ int os_become(const char *user)
 
 #else
 
-int os_run(const char *command, const char *const *variables, uint32_t ms)
+int os_run(const char *command, char *const *variables, uint32_t ms)
 {
     (void)command;
     (void)variables;
