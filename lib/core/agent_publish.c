@@ -31,12 +31,14 @@ static bool is_free(const struct agent_row *row)
     return row->key.name[0] == '\0';
 }
 
-static struct agent_row *find(struct xenpv_agent *agent, const char *name)
+/* The row of that name, "" for a free one; config.keys: there is none. */
+static uint32_t find(const struct xenpv_agent *agent, const char *name)
 {
-    for (uint32_t i = 0; i < agent->config.keys; i++)
-        if (is_same(agent->rows[i].key.name, name))
-            return &agent->rows[i];
-    return NULL;
+    uint32_t index = 0;
+
+    while (index < agent->config.keys && !is_same(agent->rows[index].key.name, name))
+        index++;
+    return index;
 }
 
 /* ------------------------------------------------------------------------------ a list of keys -- */
@@ -51,7 +53,7 @@ static int check_keys(struct xenpv_agent *agent, const struct xenpv_agent_key *k
         if (length == 0 || length == XENPV_AGENT_NAME ||
             length_in(keys[i].value, XENPV_AGENT_VALUE) == XENPV_AGENT_VALUE)
             return XENPV_EINVAL;
-        news += find(agent, keys[i].name) == NULL;
+        news += find(agent, keys[i].name) == agent->config.keys;
     }
     for (uint32_t i = 0; i < agent->config.keys; i++)
         free_rows += is_free(&agent->rows[i]);
@@ -60,12 +62,12 @@ static int check_keys(struct xenpv_agent *agent, const struct xenpv_agent_key *k
 
 static void take(struct xenpv_agent *agent, const struct xenpv_agent_key *key)
 {
-    struct agent_row *row = find(agent, key->name);
+    uint32_t index = find(agent, key->name);
+    struct agent_row *row;
 
-    if (!row)
-        row = find(agent, "");
-    if (!row) /* check_keys has seen that there is one */
-        return;
+    if (index == agent->config.keys)
+        index = find(agent, ""); /* check_keys has seen that there is one */
+    row = &agent->rows[index];
     row->kept = true;
     if (!row->remove && is_same(row->key.name, key->name) && is_same(row->key.value, key->value))
         return;
