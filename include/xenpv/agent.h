@@ -8,7 +8,7 @@
  * handle is signalled, at xenpv_agent_deadline(), and after every other call of this header.
  *
  * Two ways of life. ACTIVE: it acknowledges what is asked for, advertises what it obeys, and moves
- * pages through the port. PASSIVE: a kernel, or another agent, owns control/ and memory/target; then
+ * pages through the port. PASSIVE: a kernel, or another agent, owns control/ and memory/target; so
  * it writes neither and tells its owner what it sees there. It publishes in both.
  */
 #ifndef XENPV_AGENT_H
@@ -52,7 +52,7 @@ struct xenpv_agent_event {
     uint64_t goal;       /* ... and the pages that follow from it, as of xenpv_balloon_goal() */
 };
 
-/* --------------------------------------------------------------------------- what is published -- */
+/* ------------------------------------------------------------------------- what is published -- */
 
 #define XENPV_AGENT_NAME  64u /* bytes of a key's path with its NUL */
 #define XENPV_AGENT_VALUE 96u /* bytes of its value with its NUL */
@@ -74,7 +74,7 @@ void xenpv_agent_version_keys(struct xenpv_agent_key keys[XENPV_AGENT_VERSION_KE
 int xenpv_agent_address_key(struct xenpv_agent_key *key, uint32_t vif, uint32_t index,
                             const uint8_t *address, uint32_t bytes);
 
-/* ------------------------------------------------------------------------------------ the agent -- */
+/* --------------------------------------------------------------------------------- the agent -- */
 
 struct xenpv_agent_config {
     uint32_t size; /* sizeof(struct xenpv_agent_config), set by xenpv_agent_config_init */
@@ -139,7 +139,7 @@ bool xenpv_agent_poll(struct xenpv_agent *agent, struct xenpv_agent_event *event
 int xenpv_agent_publish(struct xenpv_agent *agent, const struct xenpv_agent_key *keys,
                         uint32_t count);
 
-/* Looks at everything once more, as if all had changed: before closing, so that nothing is missed. */
+/* Looks at everything once more: before it is closed, so that nothing is missed. */
 void xenpv_agent_look(struct xenpv_agent *agent);
 
 /*

@@ -45,7 +45,7 @@ static const struct watch watches[AGENT_WATCHES] = {
     {"memory/target", AGENT_TARGET, XENPV_AGENT_BIT(XENPV_AGENT_MEMORY)},
 };
 
-/* -------------------------------------------------------------------------------------- small -- */
+/* ------------------------------------------------------------------------------------- small -- */
 
 const char *xenpv_agent_event_name(uint32_t type)
 {
@@ -123,7 +123,7 @@ void agent_retry(struct xenpv_agent *agent)
     agent->retry_ms = 2 * agent->retry_ms < RETRY_MAX_MS ? 2 * agent->retry_ms : RETRY_MAX_MS;
 }
 
-/* ---------------------------------------------------------------------------------- beginning -- */
+/* --------------------------------------------------------------------------------- beginning -- */
 
 void xenpv_agent_config_init(struct xenpv_agent_config *config, const struct xenpv_port *port)
 {
@@ -168,7 +168,7 @@ int xenpv_agent_init(void *memory, const struct xenpv_agent_config *config,
     return XENPV_OK;
 }
 
-/* ------------------------------------------------------------------------------------ watches -- */
+/* ----------------------------------------------------------------------------------- watches -- */
 
 /* A passive agent looks at all, an active one at what it obeys. */
 static bool is_watched(const struct xenpv_agent *agent, const struct watch *watch)
@@ -275,7 +275,7 @@ static void notice_resume(struct xenpv_agent *agent)
     xenpv_agent_resumed(agent);
 }
 
-/* --------------------------------------------------------------------------------------- jobs -- */
+/* -------------------------------------------------------------------------------------- jobs -- */
 
 static void settle_store(struct xenpv_agent *agent, bool lost)
 {
@@ -398,7 +398,7 @@ uint64_t xenpv_agent_deadline(const struct xenpv_agent *agent)
     return deadline;
 }
 
-/* -------------------------------------------------------------------------------------- owner -- */
+/* ------------------------------------------------------------------------------------- owner -- */
 
 bool xenpv_agent_poll(struct xenpv_agent *agent, struct xenpv_agent_event *event)
 {

@@ -41,7 +41,7 @@ static uint32_t find(const struct xenpv_agent *agent, const char *name)
     return index;
 }
 
-/* ------------------------------------------------------------------------------ a list of keys -- */
+/* ---------------------------------------------------------------------------- a list of keys -- */
 
 static int check_keys(struct xenpv_agent *agent, const struct xenpv_agent_key *keys, uint32_t count)
 {
@@ -110,7 +110,7 @@ void agent_unpublish(struct xenpv_agent *agent)
     agent_want(agent, AGENT_PUBLISH);
 }
 
-/* ---------------------------------------------------------------------------------- the store -- */
+/* --------------------------------------------------------------------------------- the store -- */
 
 /* What a refused key could not become it need not be taken back. */
 static bool is_due(const struct agent_row *row)

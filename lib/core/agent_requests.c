@@ -44,7 +44,7 @@ static bool is_one(const struct xenpv_store_op *op)
     return op->status == XENPV_OK && is_text(op->value, op->length, "1");
 }
 
-/* -------------------------------------------------------------------------------------- owner -- */
+/* ------------------------------------------------------------------------------------- owner -- */
 
 void agent_build_owner(struct xenpv_agent *agent)
 {
@@ -77,7 +77,7 @@ void agent_done_owner(struct xenpv_agent *agent)
         agent_want(agent, AGENT_ADVERTISE);
 }
 
-/* ----------------------------------------------------------------------------------- features -- */
+/* ---------------------------------------------------------------------------------- features -- */
 
 void agent_build_advertise(struct xenpv_agent *agent)
 {
@@ -115,7 +115,7 @@ void agent_build_withdraw(struct xenpv_agent *agent)
     agent->advertised = 0;
 }
 
-/* ----------------------------------------------------------------------------------- requests -- */
+/* ---------------------------------------------------------------------------------- requests -- */
 
 /* What control/shutdown and control/sysrq have in common. */
 struct channel {

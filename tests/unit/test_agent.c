@@ -271,7 +271,7 @@ static void test_sysrq_is_acknowledged_and_told(void **state)
     rig_end(&rig);
 }
 
-/* ------------------------------------------------------------------------------------ features -- */
+/* ---------------------------------------------------------------------------------- features -- */
 
 /* As libxl makes a PV guest: there are feature keys for three, and control/ is read-only. */
 static void test_seed_A8_features_are_advertised_and_withdrawn(void **state)

@@ -66,7 +66,7 @@ static void test_seed_O16_the_next_step(void **state)
                          rows[i].step);
 }
 
-/* ---------------------------------------------------------------------------------- following -- */
+/* --------------------------------------------------------------------------------- following -- */
 
 /* A guest's memory, by numbers. */
 struct memory {

@@ -46,7 +46,7 @@ void agent_evidence_close(struct agent_evidence *evidence)
     evidence->kernel_log = -1;
 }
 
-/* Each read is one record, up to the end; one that fails was overwritten before it could be read. */
+/* Each read is one record, up to the end; one that fails was overwritten before it was read. */
 bool agent_evidence_suspended(const struct agent_evidence *evidence)
 {
     char line[1024];
@@ -65,7 +65,7 @@ bool agent_evidence_suspended(const struct agent_evidence *evidence)
     return said;
 }
 
-/* ---------------------------------------------------------------------------------- processes -- */
+/* --------------------------------------------------------------------------------- processes -- */
 
 static const char *last_part(const char *path)
 {
@@ -133,7 +133,7 @@ bool agent_evidence_process(const struct agent_evidence *evidence, uint32_t *typ
     return found;
 }
 
-/* --------------------------------------------------------------------------------------- jobs -- */
+/* -------------------------------------------------------------------------------------- jobs -- */
 
 bool agent_evidence_job(const struct agent_evidence *evidence, uint32_t *type)
 {

@@ -21,7 +21,7 @@ static struct xenpv_agent_key *next(struct agent_facts *facts)
     return &facts->keys[facts->count];
 }
 
-/* ------------------------------------------------------------------------------------ devices -- */
+/* ----------------------------------------------------------------------------------- devices -- */
 
 /* The name of a disk, the address of a network card: what a person knows a device by. */
 static void describe(struct machine *machine, const char *class_name, const char *id, char *value)
@@ -85,7 +85,7 @@ static void add_devices(struct machine *machine, struct agent_facts *facts)
     free(classes);
 }
 
-/* ---------------------------------------------------------------------------------- addresses -- */
+/* --------------------------------------------------------------------------------- addresses -- */
 
 #ifdef __linux__
 #include <arpa/inet.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What an agent publishes: its version, the addresses of this guest's network cards, its devices. */
+/* What an agent publishes: its version, addresses of this guest's network cards, its devices. */
 #ifndef XENPV_TOOL_AGENT_FACTS_H
 #define XENPV_TOOL_AGENT_FACTS_H
 

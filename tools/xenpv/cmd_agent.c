@@ -21,7 +21,7 @@
 #define MOCK_REST_MS   2000u /* between two things that the mock's toolstack does */
 #define NEVER          UINT64_MAX
 
-struct session {
+struct service {
     const struct options *options;
     struct machine *machine;
     struct xenpv_port port; /* the machine's, with our own log */
@@ -50,146 +50,146 @@ static void on_log(void *ctx, enum xenpv_log_level level, const char *line)
               (const struct agent_field[]){{"level", levels[level]}, {"text", line}, {NULL, NULL}});
 }
 
-static uint64_t now_of(const struct session *session)
+static uint64_t now_of(const struct service *service)
 {
-    return machine_now(session->machine);
+    return machine_now(service->machine);
 }
 
-static bool is_active(const struct session *session)
+static bool is_active(const struct service *service)
 {
     struct xenpv_agent_info info;
 
-    xenpv_agent_get_info(session->agent, &info);
+    xenpv_agent_get_info(service->agent, &info);
     return info.active;
 }
 
-/* ------------------------------------------------------------------------------------- events -- */
+/* ------------------------------------------------------------------------------------ events -- */
 
-static void run_hooks(struct session *session, const struct xenpv_agent_event *event,
+static void run_hooks(struct service *service, const struct xenpv_agent_event *event,
                       const char *evidence)
 {
-    agent_hooks_run(session->options, event, is_active(session), evidence);
+    agent_hooks_run(service->options, event, is_active(service), evidence);
 }
 
-static void run_hooks_for(struct session *session, uint32_t type, const char *evidence)
+static void run_hooks_for(struct service *service, uint32_t type, const char *evidence)
 {
     const struct xenpv_agent_event event = {.type = type};
 
-    session->inquiry_ends = NEVER;
-    run_hooks(session, &event, evidence);
+    service->inquiry_ends = NEVER;
+    run_hooks(service, &event, evidence);
 }
 
-static void begin_inquiry(struct session *session)
+static void begin_inquiry(struct service *service)
 {
-    if (session->inquiry_ends != NEVER)
+    if (service->inquiry_ends != NEVER)
         return;
-    session->inquiry_ends = now_of(session) + INQUIRY_MS;
-    session->next_look = now_of(session);
-    session->looks = 0;
+    service->inquiry_ends = now_of(service) + INQUIRY_MS;
+    service->next_look = now_of(service);
+    service->looks = 0;
 }
 
-static void on_event(struct session *session, const struct xenpv_agent_event *event)
+static void on_event(struct service *service, const struct xenpv_agent_event *event)
 {
     switch (event->type) {
     case XENPV_AGENT_SHUTDOWN:
-        begin_inquiry(session);
+        begin_inquiry(service);
         break;
     case XENPV_AGENT_RESUME:
-        if (session->inquiry_ends != NEVER)
-            run_hooks_for(session, XENPV_AGENT_SUSPEND, "resume");
-        run_hooks(session, event, session->suspend_settled == NEVER ? "domid" : "kernel-log");
-        session->suspend_settled = NEVER;
+        if (service->inquiry_ends != NEVER)
+            run_hooks_for(service, XENPV_AGENT_SUSPEND, "resume");
+        run_hooks(service, event, service->suspend_settled == NEVER ? "domid" : "kernel-log");
+        service->suspend_settled = NEVER;
         break;
     default:
         /* What was of unknown kind was this. */
         if (event->type <= XENPV_AGENT_S4)
-            session->inquiry_ends = NEVER;
-        run_hooks(session, event, "store");
+            service->inquiry_ends = NEVER;
+        run_hooks(service, event, "store");
     }
 }
 
-static void look_for_kind(struct session *session)
+static void look_for_kind(struct service *service)
 {
     uint32_t type;
 
-    if (agent_evidence_process(&session->evidence, &type)) {
-        run_hooks_for(session, type, "process");
-    } else if (session->looks++ % LOOKS_PER_JOBS == LOOKS_PER_JOBS - 1 &&
-               agent_evidence_job(&session->evidence, &type)) {
-        run_hooks_for(session, type, "job");
+    if (agent_evidence_process(&service->evidence, &type)) {
+        run_hooks_for(service, type, "process");
+    } else if (service->looks++ % LOOKS_PER_JOBS == LOOKS_PER_JOBS - 1 &&
+               agent_evidence_job(&service->evidence, &type)) {
+        run_hooks_for(service, type, "job");
     }
 }
 
 /* What the kernel has told of a suspend; the domain's number tells whether it is another guest. */
-static void look_for_suspend(struct session *session)
+static void look_for_suspend(struct service *service)
 {
-    uint64_t now = now_of(session);
+    uint64_t now = now_of(service);
 
-    if (agent_evidence_suspended(&session->evidence)) {
-        if (session->inquiry_ends != NEVER)
-            run_hooks_for(session, XENPV_AGENT_SUSPEND, "kernel-log");
-        session->suspend_settled = now + INQUIRY_MS;
+    if (agent_evidence_suspended(&service->evidence)) {
+        if (service->inquiry_ends != NEVER)
+            run_hooks_for(service, XENPV_AGENT_SUSPEND, "kernel-log");
+        service->suspend_settled = now + INQUIRY_MS;
     }
-    if (now < session->suspend_settled)
+    if (now < service->suspend_settled)
         return;
-    xenpv_agent_resumed(session->agent);
+    xenpv_agent_resumed(service->agent);
 }
 
-static void inquire(struct session *session)
+static void inquire(struct service *service)
 {
-    bool traces = session->options->port != PORT_MOCK;
+    bool traces = service->options->port != PORT_MOCK;
 
     if (traces)
-        look_for_suspend(session);
-    if (session->inquiry_ends == NEVER || now_of(session) < session->next_look)
+        look_for_suspend(service);
+    if (service->inquiry_ends == NEVER || now_of(service) < service->next_look)
         return;
-    session->next_look = now_of(session) + LOOK_MS;
+    service->next_look = now_of(service) + LOOK_MS;
     if (traces)
-        look_for_kind(session);
-    if (session->inquiry_ends != NEVER && (!traces || now_of(session) >= session->inquiry_ends))
-        run_hooks_for(session, XENPV_AGENT_SHUTDOWN, "none");
+        look_for_kind(service);
+    if (service->inquiry_ends != NEVER && (!traces || now_of(service) >= service->inquiry_ends))
+        run_hooks_for(service, XENPV_AGENT_SHUTDOWN, "none");
 }
 
-static enum xenpv_agent_state step(struct session *session)
+static enum xenpv_agent_state step(struct service *service)
 {
-    enum xenpv_agent_state state = xenpv_agent_step(session->agent, now_of(session));
+    enum xenpv_agent_state state = xenpv_agent_step(service->agent, now_of(service));
     struct xenpv_agent_event event;
 
-    while (xenpv_agent_poll(session->agent, &event))
-        on_event(session, &event);
+    while (xenpv_agent_poll(service->agent, &event))
+        on_event(service, &event);
     return state;
 }
 
-/* ---------------------------------------------------------------------------------- published -- */
+/* --------------------------------------------------------------------------------- published -- */
 
-static void publish(struct session *session)
+static void publish(struct service *service)
 {
-    struct agent_facts *facts = &session->facts;
+    struct agent_facts *facts = &service->facts;
     char number[16];
     int error;
 
-    agent_facts_collect(session->machine, facts);
-    error = xenpv_agent_publish(session->agent, facts->keys, facts->count);
+    agent_facts_collect(service->machine, facts);
+    error = xenpv_agent_publish(service->agent, facts->keys, facts->count);
     snprintf(number, sizeof(number), "%u", facts->left_out);
     if (error || facts->left_out)
-        agent_say(session->options, "publish",
+        agent_say(service->options, "publish",
                   (const struct agent_field[]){{"error", error ? xenpv_error_text(error) : NULL},
                                                {"left_out", number},
                                                {NULL, NULL}});
 }
 
-static void publish_changes(struct session *session)
+static void publish_changes(struct service *service)
 {
-    const struct xenpv_port *port = &session->port;
-    bool moved = agent_facts_moved(session->addresses);
+    const struct xenpv_port *port = &service->port;
+    bool moved = agent_facts_moved(service->addresses);
 
-    if (session->watching)
-        moved |= port->store->fired(port->ctx, &session->watching);
+    if (service->watching)
+        moved |= port->store->fired(port->ctx, &service->watching);
     if (moved)
-        publish(session);
+        publish(service);
 }
 
-/* ---------------------------------------------------------------------------------- beginning -- */
+/* --------------------------------------------------------------------------------- beginning -- */
 
 /* Linux obeys control/ and memory/target itself wherever it knows that it runs on Xen. */
 static bool kernel_obeys(const struct options *options)
@@ -201,44 +201,44 @@ static bool kernel_obeys(const struct options *options)
     return file != NULL;
 }
 
-static uint32_t obeyed(const struct session *session)
+static uint32_t obeyed(const struct service *service)
 {
     const uint32_t possible = (XENPV_AGENT_BIT(XENPV_AGENT_S4 + 1u) - 1) |
                               XENPV_AGENT_BIT(XENPV_AGENT_SYSRQ) |
                               XENPV_AGENT_BIT(XENPV_AGENT_MEMORY);
-    uint32_t events = agent_hooks_events(session->options) & possible;
+    uint32_t events = agent_hooks_events(service->options) & possible;
 
-    return session->port.memory ? events | XENPV_AGENT_BIT(XENPV_AGENT_MEMORY) : events;
+    return service->port.memory ? events | XENPV_AGENT_BIT(XENPV_AGENT_MEMORY) : events;
 }
 
-static int make_agent(struct session *session)
+static int make_agent(struct service *service)
 {
-    const struct options *options = session->options;
+    const struct options *options = service->options;
     struct xenpv_agent_config config;
     bool kernel = kernel_obeys(options);
 
-    session->port = session->machine->port;
-    session->sys = *session->port.sys;
-    session->sys.log = on_log;
-    session->port.sys = &session->sys;
+    service->port = service->machine->port;
+    service->sys = *service->port.sys;
+    service->sys.log = on_log;
+    service->port.sys = &service->sys;
     log_options = options;
-    xenpv_agent_config_init(&config, &session->port);
+    xenpv_agent_config_init(&config, &service->port);
     config.active = options->active && !kernel;
-    config.enabled = obeyed(session);
+    config.enabled = obeyed(service);
     config.keys = 2 * AGENT_FACTS_MAX;
     if (options->active && kernel)
         on_log(NULL, XENPV_LOG_WARN, "--active: this kernel obeys control/ and memory/target");
-    session->memory = os_alloc(xenpv_agent_size(&config), 16);
-    if (!session->memory)
+    service->memory = os_alloc(xenpv_agent_size(&config), 16);
+    if (!service->memory)
         return complain(STATUS_ENVIRONMENT, "out of memory");
-    return xenpv_agent_init(session->memory, &config, &session->agent)
+    return xenpv_agent_init(service->memory, &config, &service->agent)
                ? complain(STATUS_FAILED, "internal error: the agent's configuration")
                : STATUS_DONE;
 }
 
-static int drop_privileges(const struct session *session)
+static int drop_privileges(const struct service *service)
 {
-    const char *user = session->options->user;
+    const char *user = service->options->user;
 
     if (!user || os_become(user) == 0)
         return STATUS_DONE;
@@ -246,154 +246,154 @@ static int drop_privileges(const struct session *session)
                     errno == ENOENT ? "there is no such user" : strerror(errno));
 }
 
-static int begin(struct session *session)
+static int begin(struct service *service)
 {
-    const struct xenpv_port *port = &session->machine->port;
+    const struct xenpv_port *port = &service->machine->port;
     int status;
 
-    session->addresses = agent_facts_open(session->options);
-    agent_evidence_open(&session->evidence);
-    session->inquiry_ends = session->suspend_settled = NEVER;
-    status = make_agent(session);
+    service->addresses = agent_facts_open(service->options);
+    agent_evidence_open(&service->evidence);
+    service->inquiry_ends = service->suspend_settled = NEVER;
+    status = make_agent(service);
     if (status == STATUS_DONE)
-        status = drop_privileges(session);
+        status = drop_privileges(service);
     if (status != STATUS_DONE)
         return status;
-    session->watching = port->store->watch(port->ctx, "device", &session->watching) == 0;
-    step(session);
-    publish(session);
-    step(session);
-    agent_say(session->options, "started",
-              (const struct agent_field[]){{"mode", is_active(session) ? "active" : "passive"},
+    service->watching = port->store->watch(port->ctx, "device", &service->watching) == 0;
+    step(service);
+    publish(service);
+    step(service);
+    agent_say(service->options, "started",
+              (const struct agent_field[]){{"mode", is_active(service) ? "active" : "passive"},
                                            {"version", xenpv_version()},
-                                           {"user", session->options->user},
+                                           {"user", service->options->user},
                                            {NULL, NULL}});
     return STATUS_DONE;
 }
 
-/* --------------------------------------------------------------------------------------- life -- */
+/* -------------------------------------------------------------------------------------- life -- */
 
 static uint64_t sooner(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
 }
 
-static uint64_t deadline_of(const struct session *session)
+static uint64_t deadline_of(const struct service *service)
 {
-    uint64_t deadline = sooner(xenpv_agent_deadline(session->agent), session->suspend_settled);
+    uint64_t deadline = sooner(xenpv_agent_deadline(service->agent), service->suspend_settled);
 
-    return session->inquiry_ends == NEVER ? deadline : sooner(deadline, session->next_look);
+    return service->inquiry_ends == NEVER ? deadline : sooner(deadline, service->next_look);
 }
 
-static void wait_until(struct session *session, uint64_t deadline)
+static void wait_until(struct service *service, uint64_t deadline)
 {
     const struct os_wait waits[] = {
-        {.handle = session->addresses},
-        {.handle = session->evidence.kernel_log < 0 || session->options->port == PORT_MOCK
+        {.handle = service->addresses},
+        {.handle = service->evidence.kernel_log < 0 || service->options->port == PORT_MOCK
                        ? XENPV_NO_HANDLE
-                       : session->evidence.kernel_log}};
+                       : service->evidence.kernel_log}};
 
-    machine_wait(session->machine, waits, 2, deadline);
+    machine_wait(service->machine, waits, 2, deadline);
 }
 
-static void turn(struct session *session)
+static void turn(struct service *service)
 {
-    step(session);
-    publish_changes(session);
-    inquire(session);
-    step(session);
+    step(service);
+    publish_changes(service);
+    inquire(service);
+    step(service);
 }
 
 /* What the mock's toolstack does next; false: it has no more to do. */
-static bool follow_script(struct session *session)
+static bool follow_script(struct service *service)
 {
-    const struct options *options = session->options;
-    uint64_t until = now_of(session) + MOCK_REST_MS;
+    const struct options *options = service->options;
+    uint64_t until = now_of(service) + MOCK_REST_MS;
 
-    if (session->script == options->mock_control_count)
+    if (service->script == options->mock_control_count)
         return false;
-    while (now_of(session) < until) {
-        turn(session);
-        wait_until(session, sooner(until, deadline_of(session)));
+    while (now_of(service) < until) {
+        turn(service);
+        wait_until(service, sooner(until, deadline_of(service)));
     }
-    machine_toolstack(session->machine, options->mock_controls[session->script++]);
+    machine_toolstack(service->machine, options->mock_controls[service->script++]);
     return true;
 }
 
-static void live(struct session *session)
+static void live(struct service *service)
 {
-    bool scripted = session->options->mock_control_count > 0;
+    bool scripted = service->options->mock_control_count > 0;
 
-    session->machine->listens = true;
+    service->machine->listens = true;
     while (!os_stop_signal()) {
-        turn(session);
-        if (scripted && deadline_of(session) == NEVER && !follow_script(session))
+        turn(service);
+        if (scripted && deadline_of(service) == NEVER && !follow_script(service))
             return;
-        if (!scripted || deadline_of(session) != NEVER)
-            wait_until(session, deadline_of(session));
+        if (!scripted || deadline_of(service) != NEVER)
+            wait_until(service, deadline_of(service));
     }
 }
 
 /* What fired just before the signal is not lost: a shutdown sends one to everybody. */
-static void look_once_more(struct session *session)
+static void look_once_more(struct service *service)
 {
-    uint64_t until = now_of(session) + INQUIRY_MS;
+    uint64_t until = now_of(service) + INQUIRY_MS;
 
-    session->machine->listens = false;
-    xenpv_agent_look(session->agent);
-    turn(session);
-    while (deadline_of(session) != NEVER && now_of(session) < until) {
-        wait_until(session, sooner(until, deadline_of(session)));
-        turn(session);
+    service->machine->listens = false;
+    xenpv_agent_look(service->agent);
+    turn(service);
+    while (deadline_of(service) != NEVER && now_of(service) < until) {
+        wait_until(service, sooner(until, deadline_of(service)));
+        turn(service);
     }
-    if (session->inquiry_ends != NEVER)
-        run_hooks_for(session, XENPV_AGENT_SHUTDOWN, "none");
+    if (service->inquiry_ends != NEVER)
+        run_hooks_for(service, XENPV_AGENT_SHUTDOWN, "none");
 }
 
-static void end(struct session *session)
+static void end(struct service *service)
 {
-    const struct xenpv_port *port = &session->port;
-    uint64_t until = now_of(session) + CLOSE_MS;
+    const struct xenpv_port *port = &service->port;
+    uint64_t until = now_of(service) + CLOSE_MS;
 
-    if (session->agent) {
-        xenpv_agent_close(session->agent);
-        while (step(session) != XENPV_AGENT_CLOSED && now_of(session) < until)
-            wait_until(session, sooner(until, deadline_of(session)));
-        xenpv_agent_abandon(session->agent);
+    if (service->agent) {
+        xenpv_agent_close(service->agent);
+        while (step(service) != XENPV_AGENT_CLOSED && now_of(service) < until)
+            wait_until(service, sooner(until, deadline_of(service)));
+        xenpv_agent_abandon(service->agent);
     }
-    if (session->watching)
-        port->store->unwatch(port->ctx, "device", &session->watching);
-    os_free(session->memory);
-    agent_evidence_close(&session->evidence);
-    agent_facts_close(session->addresses);
+    if (service->watching)
+        port->store->unwatch(port->ctx, "device", &service->watching);
+    os_free(service->memory);
+    agent_evidence_close(&service->evidence);
+    agent_facts_close(service->addresses);
 }
 
 static int run_agent(const struct options *options, int count, char **arguments)
 {
-    struct session *session;
+    struct service *service;
     int status;
 
     (void)count;
     (void)arguments;
     if (!agent_hooks_check(options))
         return STATUS_USAGE;
-    session = calloc(1, sizeof(*session));
-    if (!session)
+    service = calloc(1, sizeof(*service));
+    if (!service)
         return complain(STATUS_ENVIRONMENT, "out of memory");
-    session->options = options;
-    status = machine_open(options, MACHINE_STORE, &session->machine);
+    service->options = options;
+    status = machine_open(options, MACHINE_STORE, &service->machine);
     if (status == STATUS_DONE) {
-        status = begin(session);
+        status = begin(service);
         if (status == STATUS_DONE) {
-            live(session);
-            look_once_more(session);
+            live(service);
+            look_once_more(service);
             agent_say(options, "ended", (const struct agent_field[]){{NULL, NULL}});
             os_stop_obeyed();
         }
-        end(session);
-        status = machine_close(session->machine, status);
+        end(service);
+        status = machine_close(service->machine, status);
     }
-    free(session);
+    free(service);
     return status;
 }
 
