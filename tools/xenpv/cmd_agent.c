@@ -19,6 +19,7 @@
 #define LOOKS_PER_JOBS 25u   /* to ask an init for its jobs takes a process */
 #define CLOSE_MS       5000u /* for the store to take back what was published */
 #define MOCK_REST_MS   2000u /* between two things that the mock's toolstack does */
+#define PUBLISH_MS     1000u /* a device that connects changes its directory many times */
 #define NEVER          UINT64_MAX
 
 struct service {
@@ -29,6 +30,8 @@ struct service {
     struct xenpv_agent *agent;
     void *memory;
     struct agent_facts facts;
+    bool stale;             /* what is published may not be true any more */
+    uint64_t publish_after; /* for its sake not before */
     struct agent_evidence evidence;
     xenpv_handle addresses;
     bool watching;                    /* the directory of devices; its address is the cookie */
@@ -185,8 +188,12 @@ static void publish_changes(struct service *service)
 
     if (service->watching)
         moved |= port->store->fired(port->ctx, &service->watching);
-    if (moved)
-        publish(service);
+    service->stale |= moved;
+    if (!service->stale || now_of(service) < service->publish_after)
+        return;
+    service->stale = false;
+    service->publish_after = now_of(service) + PUBLISH_MS;
+    publish(service);
 }
 
 /* --------------------------------------------------------------------------------- beginning -- */
@@ -282,6 +289,8 @@ static uint64_t deadline_of(const struct service *service)
 {
     uint64_t deadline = sooner(xenpv_agent_deadline(service->agent), service->suspend_settled);
 
+    if (service->stale)
+        deadline = sooner(deadline, service->publish_after);
     return service->inquiry_ends == NEVER ? deadline : sooner(deadline, service->next_look);
 }
 
