@@ -368,6 +368,7 @@ static bool advance(struct xenpv_agent *agent)
 
 enum xenpv_agent_state xenpv_agent_step(struct xenpv_agent *agent, uint64_t now)
 {
+    agent->before = agent->now;
     agent->now = now;
     if (agent->state == XENPV_AGENT_CLOSED)
         return agent->state;
@@ -389,6 +390,10 @@ uint64_t xenpv_agent_deadline(const struct xenpv_agent *agent)
 
     if (agent->state == XENPV_AGENT_CLOSED)
         return UINT64_MAX;
+    if (agent->state == XENPV_AGENT_PASSIVE && agent->shutdown.quiet_until > agent->now)
+        deadline = sooner(deadline, agent->shutdown.quiet_until);
+    if (agent->state == XENPV_AGENT_PASSIVE && agent->sysrq.quiet_until > agent->now)
+        deadline = sooner(deadline, agent->sysrq.quiet_until);
     if (agent->watch_at > agent->now)
         deadline = sooner(deadline, agent->watch_at);
     if (agent->wanted && !agent->pending)

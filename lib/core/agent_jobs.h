@@ -62,6 +62,7 @@ struct agent_request {
 struct xenpv_agent {
     struct xenpv_agent_config config;
     uint64_t now, retry_at;
+    uint64_t before;   /* when the step before this one was */
     uint64_t watch_at; /* when to try again to watch what is not watched */
     struct xenpv_store_batch batch;
     struct xenpv_store_op ops[AGENT_OPS];

@@ -230,7 +230,8 @@ void agent_be_quiet(struct xenpv_agent *agent)
 static void tell_passively(struct xenpv_agent *agent, const struct channel *channel,
                            struct agent_request *request, uint32_t meaning)
 {
-    bool quiet = agent->now < request->quiet_until;
+    /* An owner that ran a long hook since the last step finds pokes that came while it was quiet. */
+    bool quiet = agent->before < request->quiet_until;
 
     if (meaning == AGENT_NOTHING && quiet)
         return;

@@ -141,6 +141,27 @@ static void test_two_pokes_are_one_request(void **state)
     rig_end(&rig);
 }
 
+/* Between two steps its owner has run a long hook: the acknowledgement of then is no request. */
+static void test_an_owner_that_was_long_away(void **state)
+{
+    struct agent_rig rig;
+
+    (void)state;
+    rig_start_passive(&rig);
+    rig_toolstack(&rig, "control/shutdown", "poweroff");
+    kernel_acknowledges(&rig, "control/shutdown");
+    rig_step(&rig);
+    assert_event(&rig, XENPV_AGENT_SHUTDOWN);
+    kernel_acknowledges(&rig, "control/shutdown");
+    assert_int_equal(xenpv_agent_deadline(rig.agent), xenpv_mock_now(rig.machine.mock) + 1000);
+    rig_advance(&rig, 30000);
+    assert_no_event(&rig);
+    rig_toolstack(&rig, "control/shutdown", "");
+    rig_advance(&rig, 10);
+    assert_event(&rig, XENPV_AGENT_SHUTDOWN);
+    rig_end(&rig);
+}
+
 /* Its own watches fire when they are made, and again after a resume. */
 static void test_new_watches_are_no_requests(void **state)
 {
@@ -232,6 +253,7 @@ int main(void)
         cmocka_unit_test(test_a_request_that_was_seen_is_told_once),
         cmocka_unit_test(test_a_request_that_was_not_seen_has_no_kind),
         cmocka_unit_test(test_two_pokes_are_one_request),
+        cmocka_unit_test(test_an_owner_that_was_long_away),
         cmocka_unit_test(test_new_watches_are_no_requests),
         cmocka_unit_test(test_a_request_that_is_seen_right_after_a_resume_counts),
         cmocka_unit_test(test_a_last_look_sees_what_stands_there),
