@@ -235,7 +235,8 @@ static void tell_passively(struct xenpv_agent *agent, const struct channel *chan
 
     if (meaning == AGENT_NOTHING && quiet)
         return;
-    if (meaning != AGENT_NOTHING && quiet && meaning == request->last)
+    /* A mere look finds what stands there still. */
+    if (meaning != AGENT_NOTHING && meaning == request->last && (quiet || !agent->by_poke))
         return;
     request->last = meaning;
     request->quiet_until = agent->now + AGENT_QUIET_MS;

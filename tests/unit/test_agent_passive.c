@@ -94,6 +94,13 @@ static void test_a_request_that_was_seen_is_told_once(void **state)
     xenpv_agent_look(rig.agent);
     rig_step(&rig);
     assert_no_event(&rig);
+    rig_advance(&rig, 5000);
+    xenpv_agent_look(rig.agent);
+    rig_step(&rig);
+    assert_no_event(&rig);
+    rig_toolstack(&rig, "control/shutdown", "reboot");
+    rig_step(&rig);
+    assert_event(&rig, XENPV_AGENT_REBOOT);
     kernel_acknowledges(&rig, "control/shutdown");
     rig_step(&rig);
     rig_advance(&rig, 500);
