@@ -210,7 +210,7 @@ make_domu() {
     cp "$lab_home/domu/init" domu/init
     cp "$lab_home/domu/lab-end" domu/usr/sbin/poweroff
     cp "$lab_home/domu/lab-end" domu/usr/sbin/reboot
-    cp lab-agent "$(type -P xenstore)" domu/usr/bin
+    cp lab-agent "$(type -P xenstore)" packages/usr/lib/xen-*/bin/test-xenstore domu/usr/bin
     xenstore_names domu
     add_libraries domu lab-agent "$(type -P xenstore)"
     # shellcheck disable=SC2046 # one module a word
@@ -227,10 +227,12 @@ make_dom0() {
     xenstore_names dom0
     mkdir -p dom0/{etc/xen/scripts,var/lib/xen,var/log/xen/console,usr/lib}
     touch dom0/etc/xen/xl.conf
+    cp "$lab_home/dom0/oxenstored.conf" dom0/etc/xen
     cp "$lab_home"/dom0/{block,vif-lab} dom0/etc/xen/scripts
     bin=$(echo packages/usr/lib/xen-*/bin)
     mkdir -p "dom0/${bin#packages/}"
-    cp "$bin"/{xl,xenstored,xenconsoled,xen-init-dom0,libxl-save-helper,xenconsole} "dom0/${bin#packages/}"
+    cp "$bin"/{xl,xenstored,oxenstored,xenstore-control,test-xenstore,xenconsoled,xen-init-dom0} "dom0/${bin#packages/}"
+    cp "$bin"/{libxl-save-helper,xenconsole} "dom0/${bin#packages/}"
     ln -s "/${bin#packages/}" dom0/lab/xen-bin
     add_libraries dom0 lab-client "$(type -P xenstore)" "dom0/${bin#packages/}"/*
     # shellcheck disable=SC2046 # one module a word

@@ -63,6 +63,7 @@ write_overlay() {
     mkdir -p "$root/lab" "$root/usr/bin"
     echo "$backend" >"$root/lab/backend"
     echo "$vifs" >"$root/lab/vifs"
+    echo "$xenstored" >"$root/lab/xenstored"
     for ((i = 0; i < ${#disks[@]}; i++)); do
         printf '%s %s %s %s\n' $((i + 1)) "$(vbd_number "$i")" "$(vbd_name "$i")" "${disk_modes[i]}"
     done >"$root/lab/disks"

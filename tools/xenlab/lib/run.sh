@@ -13,6 +13,7 @@ options:
     --vif               a network device, served by Linux xen-netback; repeatable: vif/0, vif/1, ...
                         The backend's end of vif/K is 10.77.K.1/24 and fd77:K::1/64, in a network
                         namespace of its own in dom0; lab-net K CMD runs a program there.
+    --xenstored NAME    dom0's xenstored: xenstored, the one in C (default); oxenstored, the one in OCaml
     --guest pv|pvh      run in an unprivileged guest with these disks and vifs, not in dom0
     --with PROGRAM      a program of this machine, with its libraries, for dom0 and for guests, e.g. fio;
                         repeatable. A path, or a name in $PATH.
@@ -77,7 +78,7 @@ examples:
 END
 }
 
-disks=() disk_modes=() programs=() copies=() vifs=0 guest='' backend=blkback dom0_mb=512 dom0_cpus=1 xenpv='' verbose=() crashed=0
+disks=() disk_modes=() programs=() copies=() vifs=0 guest='' backend=blkback xenstored=xenstored dom0_mb=512 dom0_cpus=1 xenpv='' verbose=() crashed=0
 
 # parse_options SUBCOMMAND ARG...: sets the variables above, timeout, and command (what follows --).
 parse_options() {
@@ -87,7 +88,7 @@ parse_options() {
     command=()
     while (($#)); do
         case $1 in
-        --disk | --backend | --guest | --with | --put | --get | --timeout | --mem | --cpus | --xenpv)
+        --disk | --backend | --xenstored | --guest | --with | --put | --get | --timeout | --mem | --cpus | --xenpv)
             (($# > 1)) || usage_error "$1 needs a value" "$help"
             take_option "$1" "$2" "$help"
             shift 2
@@ -124,6 +125,11 @@ take_option() {
     --backend)
         [[ $2 == blkback || $2 == qdisk ]] || usage_error "--backend is blkback or qdisk, not $2" "$3"
         backend=$2
+        ;;
+    --xenstored)
+        [[ $2 == xenstored || $2 == oxenstored ]] ||
+            usage_error "--xenstored is xenstored or oxenstored, not $2" "$3"
+        xenstored=$2
         ;;
     --put | --get)
         [[ $2 == ?*:?* ]] || usage_error "$1 wants two names with a colon between them: $2" "$3"
