@@ -13,6 +13,7 @@ markers() { # EVENT
     tr -d '\r' <"/var/log/xen/console/guest-$name.log" | grep -c "^marker $1 "
 }
 
+# shellcheck disable=SC2317 # await calls it
 has_markers() { # EVENT COUNT
     [ "$(markers "$1")" = "$2" ]
 }
@@ -28,6 +29,7 @@ publishes() { # PATH VALUE
 }
 
 # After a checkpoint no xl waits for its end any more, and it stays as one that is shut down.
+# shellcheck disable=SC2317 # await calls it
 is_over() {
     ! xl domid "$name" >/dev/null 2>&1 || xl list "$name" | tail -n 1 | grep -q -e ' ---s-* '
 }

@@ -28,6 +28,14 @@ until_lines() {
     done
 }
 
+# watching ARG...: a watch in the background, once it has told its first change.
+watching() {
+    : >found
+    xenpv store watch "$@" >found 2>err &
+    watcher=$!
+    until_lines found 1
+}
+
 # ------------------------------------------------------------------------ what one writes the other reads
 xenpv store write data/t/a one "$home/data/t/b" "two  words" data/t/c/d ""
 xenstore-read data/t/a data/t/b data/t/c/d >wanted
@@ -123,12 +131,11 @@ wait $disturber 2>/dev/null
 same "XS_03 done in spite of a disturber" $done 3
 
 # ------------------------------------------------------------------------------------------------ watches
+: >wanted
 xenstore-watch -n 4 data/t >wanted &
 theirs=$!
-xenpv store watch -n 4 data/t >found &
-ours=$!
+watching -n 4 data/t
 until_lines wanted 1
-until_lines found 1
 xenstore-write data/t/w/1 1
 until_lines wanted 2
 until_lines found 2
@@ -136,16 +143,14 @@ xenstore-write "$home/data/t/w/1" 2
 until_lines wanted 3
 until_lines found 3
 xenstore-rm data/t/w
-wait $theirs $ours
+wait $theirs "$watcher"
 same "watch" "$(cat found)" "$(cat wanted)"
 xenpv store watch --watch-timeout 300 data/t >found 2>err
 same "a watch that gives up" "$? $(cat found) $(cat err)" "1 data/t xenpv: store watch: 1 changes in 300 ms, then gave up"
 
 # Many changes at once: the last one is seen.
 for i in $(seq 300); do echo "write data/t/many/$i $i"; done >script
-xenpv store watch data/t/many --watch-timeout 60000 2>/dev/null >found &
-watcher=$!
-until_lines found 1
+watching data/t/many --watch-timeout 60000
 xenpv store transaction --in script
 xenpv store write data/t/many/last 1
 tries=0
@@ -154,7 +159,7 @@ until grep -q -x -e data/t/many/last found || [ $tries -ge 500 ]; do
     tries=$((tries + 1))
 done
 same "a change among many is seen" "$(grep -c -x -e data/t/many/last found)" 1
-kill $watcher
+kill "$watcher"
 
 guest() {
     refused "another's node" 4 "no permission" xenpv store read /tool
@@ -172,33 +177,27 @@ dom0() {
     xenpv store rm data/t/bytes # xenstore-ls has another way to write them
     xenstore-ls -f -p >wanted
     says_what "all of the store" xenpv store ls -R -f -p /
-    xenpv store watch -n 2 @introduceDomain >found &
-    watcher=$!
-    until_lines found 1
+    watching -n 2 @introduceDomain
     lab-guest start one pv >/dev/null 2>&1
-    wait $watcher
+    wait "$watcher"
     same "a domain comes" "$(cat found)" "@introduceDomain
 @introduceDomain"
-    xenpv store watch -n 2 @releaseDomain >found &
-    watcher=$!
-    until_lines found 1
+    watching -n 2 @releaseDomain
     for file in tap.sh store.sh; do lab-guest exec one sh -c "cat >/root/$file" <"/root/$file"; done
     lab-guest exec one sh /root/store.sh guest </dev/null
     same "in a guest" $? 0
     lab-guest stop one
-    wait $watcher
+    wait "$watcher"
     same "a domain goes" "$(tail -n 1 found)" "@releaseDomain"
 
     # xenstored is killed: nobody hangs, and each says so.
-    xenpv store watch data/t >found 2>err &
-    watcher=$!
-    until_lines found 1
+    watching data/t
     kill -9 "$(cat /run/xenstored.pid)"
-    wait $watcher
+    wait "$watcher"
     same "a watch ends when xenstored is killed" "$? $(cat err)" \
         "4 xenpv: store watch data/t: the store cannot be reached"
     refused "and so does a command" 4 "XenStore" timeout 30 xenpv store read data/t
 }
 
-"$where"
+case $where in dom0) dom0 ;; *) guest ;; esac
 finish
