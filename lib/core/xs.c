@@ -39,6 +39,7 @@ int xenpv_xs_init(void *memory, const struct xenpv_xs_config *config, struct xen
         self->config.event_ctx = self;
     self->page = config->page;
     self->state = XENPV_XS_CONNECTING;
+    self->more = true;
     self->watch = (void *)((char *)memory + aligned(sizeof(*self)));
     self->slots = slots(config);
     *xs = self;
@@ -221,6 +222,8 @@ static void expire(struct xenpv_xs *xs)
     xs_batch_fail(xs, XENPV_ETIMEDOUT);
     xs->asked = XS_NOTHING;
     xs->due = 0;
+    /* What nobody waits for is to be asked again, or for the first time. */
+    xs->more = true;
 }
 
 enum xenpv_xs_state xenpv_xs_step(struct xenpv_xs *xs, uint64_t now)
