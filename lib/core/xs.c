@@ -39,7 +39,6 @@ int xenpv_xs_init(void *memory, const struct xenpv_xs_config *config, struct xen
         self->config.event_ctx = self;
     self->page = config->page;
     self->state = XENPV_XS_CONNECTING;
-    self->more = true;
     self->watch = (void *)((char *)memory + aligned(sizeof(*self)));
     self->slots = slots(config);
     *xs = self;
@@ -92,6 +91,11 @@ void xs_violated(struct xenpv_xs *xs, uint32_t check, uint32_t index, uint32_t v
                                         .expected = xenpv_check_text(check)};
 
     fail(xs, &detail);
+}
+
+void xs_begun_anew(struct xenpv_xs *xs)
+{
+    lose(xs, XENPV_XS_CONNECTING);
 }
 
 static void reconnect(struct xenpv_xs *xs)
@@ -165,7 +169,7 @@ static void look(struct xenpv_xs *xs)
         memcpy(detail.found, found, xs_length(found));
         fail(xs, &detail);
     } else if (xs_ring_was_reset(xs)) {
-        lose(xs, XENPV_XS_CONNECTING);
+        xs_begun_anew(xs);
     }
 }
 
@@ -245,7 +249,9 @@ uint64_t xenpv_xs_deadline(const struct xenpv_xs *xs)
 {
     uint64_t at = xs->due ? xs->due : UINT64_MAX;
 
-    if (xs->more || xs->news || (awaits(xs) && xs->due == 0))
+    bool to_join = xs->state == XENPV_XS_CONNECTING && !xs->requested;
+
+    if (xs->more || xs->news || to_join || (awaits(xs) && xs->due == 0))
         return 0;
     if (xs->state == XENPV_XS_BROKEN && xs_offers(xs, XENPV_XS_FEATURE_RECONNECT))
         at = xs->reconnect_at < at ? xs->reconnect_at : at;
@@ -275,7 +281,6 @@ void xenpv_xs_resume(struct xenpv_xs *xs, void *page, uint32_t event_port)
     xs->page = page;
     xs->config.event_port = event_port;
     xs->touched = false;
-    xs->more = true;
 }
 
 static xenpv_handle wait_handle(void *ctx)

@@ -109,6 +109,8 @@ uint32_t xs_length(const char *text);
 void xs_pump(struct xenpv_xs *xs);
 /* The server broke the protocol: where in the ring, and with what. */
 void xs_violated(struct xenpv_xs *xs, uint32_t check, uint32_t index, uint32_t value);
+/* The server has set the indices of the page: all that it knew of us is gone. */
+void xs_begun_anew(struct xenpv_xs *xs);
 bool xs_offers(const struct xenpv_xs *xs, uint32_t feature);
 
 /* ---- xs_exchange.c: messages back and forth ---- */

@@ -3,6 +3,15 @@
 #include "check.h"
 #include "xs.h"
 
+/* The server may have begun anew since our indices were looked at; else it lies. */
+static void broken(struct xenpv_xs *xs, uint32_t ours, uint32_t theirs)
+{
+    if (xs_ring_was_reset(xs))
+        xs_begun_anew(xs);
+    else
+        xs_violated(xs, XENPV_CHECK_XS_INDEX, ours, theirs);
+}
+
 /* The bytes between the indices of one direction: 0..XENPV_XS_RING, or it is broken. */
 static uint32_t requests(struct xenpv_xs *xs)
 {
@@ -12,7 +21,7 @@ static uint32_t requests(struct xenpv_xs *xs)
 
     if (XENPV_CHECK(XS_INDEX, filled <= XENPV_XS_RING))
         return filled < XENPV_XS_RING ? filled : XENPV_XS_RING;
-    xs_violated(xs, XENPV_CHECK_XS_INDEX, xs->req_prod, cons);
+    broken(xs, xs->req_prod, cons);
     return XENPV_XS_RING;
 }
 
@@ -23,7 +32,7 @@ static uint32_t responses(struct xenpv_xs *xs)
 
     if (XENPV_CHECK(XS_INDEX, filled <= XENPV_XS_RING))
         return filled < XENPV_XS_RING ? filled : XENPV_XS_RING;
-    xs_violated(xs, XENPV_CHECK_XS_INDEX, xs->rsp_cons, prod);
+    broken(xs, xs->rsp_cons, prod);
     return 0;
 }
 
