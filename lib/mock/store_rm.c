@@ -116,15 +116,15 @@ int mock_store_rm(struct transaction *t, const char *path)
     return strcmp(path, "/") == 0 ? XENPV_EINVAL : remove_node(t, path);
 }
 
-/* Is it the domain's, and none of the nodes above it is? */
+/* Is it the domain's, and none of the nodes above it is? The root stays, whoever owned it. */
 static bool orphan(const struct domain *owner, const struct node *node)
 {
     uint32_t length = node->path_length;
 
-    if (node->record->perms[0].domid != owner->domid)
+    if (length == 1 || node->record->perms[0].domid != owner->domid)
         return false;
-    while (length > 1) {
-        length = mock_parent_length(node->path, length);
+    for (length = mock_parent_length(node->path, length); length > 1;
+         length = mock_parent_length(node->path, length)) {
         if (mock_tree_at(owner->mock, node->path, length)->perms[0].domid == owner->domid)
             return false;
     }

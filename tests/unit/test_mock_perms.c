@@ -148,12 +148,32 @@ static void test_memory_runs_out(void **state)
     machine_stop(&m, 0);
 }
 
+/* Where a toolstack gave the root away; what else the dead owned goes. */
+static void test_the_root_outlives_its_owner(void **state)
+{
+    const struct xenpv_mock_perms perms = {.owner = 8};
+    struct machine machine;
+    char value[8];
+
+    (void)state;
+    machine_start(&machine, &default_limits);
+    assert_int_equal(xenpv_mock_write(machine.mock, "/kept", "k"), XENPV_OK);
+    assert_int_equal(xenpv_mock_write(machine.mock, "/gone/below", "g"), XENPV_OK);
+    assert_int_equal(xenpv_mock_set_perms(machine.mock, "/", &perms), XENPV_OK);
+    assert_int_equal(xenpv_mock_set_perms(machine.mock, "/gone", &perms), XENPV_OK);
+    assert_int_equal(xenpv_mock_remove_domain(machine.mock, 8), XENPV_OK);
+    assert_int_equal(xenpv_mock_read(machine.mock, "/kept", value, sizeof(value)), XENPV_OK);
+    assert_int_equal(xenpv_mock_read(machine.mock, "/gone", value, sizeof(value)), XENPV_ENOENT);
+    assert_int_equal(xenpv_mock_write(machine.mock, "/new", "n"), XENPV_OK);
+    machine_stop(&machine, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lists),           cmocka_unit_test(test_asking),
         cmocka_unit_test(test_what_they_do),    cmocka_unit_test(test_the_dead),
-        cmocka_unit_test(test_memory_runs_out),
+        cmocka_unit_test(test_memory_runs_out), cmocka_unit_test(test_the_root_outlives_its_owner),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
