@@ -88,6 +88,9 @@ static int remove_node(struct transaction *t, const char *path)
 
     if (err != XENPV_OK)
         return err;
+    /* A transaction that has the node in its hands may not have looked above before. */
+    if (record == NULL)
+        return XENPV_EINVAL;
     memcpy(mock->walk, path, length + 1);
     err = remove_tree(t, length);
     if (err != XENPV_OK)

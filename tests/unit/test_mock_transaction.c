@@ -325,6 +325,28 @@ static void test_reset_and_death(void **state)
     machine_stop(&m, 0);
 }
 
+/* It has seen the node, but not the one above, and both have gone since. */
+static void test_removed_below_what_is_gone(void **state)
+{
+    struct machine m;
+
+    (void)state;
+    machine_start(&m, &default_limits);
+
+    struct xenpv_mock_wire *wire = open_wire(&m, 7);
+
+    write_in(wire, 0, "data/a/b", "1");
+
+    uint32_t t = start_transaction(wire);
+
+    put(wire, READ_NODE, t, NUL("data/a/b"));
+    assert_message(wire, READ_NODE, RAW("1"));
+    assert_string_equal(ask(wire, REMOVE, 0, NUL("data/a")), "");
+    assert_string_equal(ask(wire, REMOVE, t, NUL("data/a/b")), "EINVAL");
+    assert_string_equal(end(wire, t, "T"), "EAGAIN");
+    machine_stop(&m, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -332,6 +354,7 @@ int main(void)
         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_conflicts),
         cmocka_unit_test(test_what_it_sees),
+        cmocka_unit_test(test_removed_below_what_is_gone),
         cmocka_unit_test(test_events_come_with_the_end),
         cmocka_unit_test(test_XS_06_quotas),
         cmocka_unit_test(test_record_too_long),
