@@ -74,10 +74,9 @@ static uint32_t add(char *payload, uint32_t length, char kind)
         i++;
 
     const char *text = texts_of[i].texts[random_number(9)];
-    uint32_t bytes = (uint32_t)strlen(text) + (random_number(50) != 0);
 
-    memcpy(payload + length, text, bytes);
-    return length + bytes;
+    strcpy(payload + length, text);
+    return length + (uint32_t)strlen(text) + (random_number(50) != 0);
 }
 
 static uint32_t make_message(struct wire_message *message)
