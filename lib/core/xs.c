@@ -189,7 +189,9 @@ static bool advance(struct xenpv_xs *xs)
 /* What has just been lost may be had again at once. */
 static bool connected(struct xenpv_xs *xs)
 {
-    return advance(xs) || advance(xs);
+    if (!advance(xs))
+        advance(xs);
+    return xs->state == XENPV_XS_CONNECTED;
 }
 
 /* ---- what can be done now ---- */

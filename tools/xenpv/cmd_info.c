@@ -237,7 +237,7 @@ const struct command info_commands[] = {
      .help =
          "Shows both ends of the device, its holder, its properties, and each feature that its\n"
          "backend offers, with what xenpv uses of it. Changes nothing.\n",
-     .options = OPTIONS_FORM | OPTIONS_NET_FORM,
+     .options = OPTIONS_FORM | OPTION_NET_WITHOUT,
      .least = 1,
      .most = 1,
      .run = run},
