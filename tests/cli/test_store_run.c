@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* How often, and how fast, the tool runs a transaction that others disturb. */
+/* How often, and how fast, the tool runs a transaction that others disturb; values of any length. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -14,6 +16,7 @@
 static struct fake {
     uint64_t now, longest; /* the longest pause between two tries */
     uint32_t tries, conflicts, last_at;
+    const char *value; /* of every node; NULL: its path is too long */
 } fake;
 
 static int start(void *ctx, struct xenpv_store_batch *batch)
@@ -43,7 +46,22 @@ static void wait_for(struct machine *machine, const struct os_wait *waits, unsig
     fake.now = deadline;
 }
 
+/* As a port answers a question. */
+static int answer(void *ctx, struct xenpv_store_batch *batch)
+{
+    struct xenpv_store_op *op = batch->ops;
+
+    (void)ctx;
+    assert_true(fake.tries++ < TRIES);
+    op->length = fake.value ? (uint32_t)strlen(fake.value) : 0;
+    op->status = fake.value && op->length <= op->capacity ? 0 : XENPV_E2BIG;
+    if (op->status == 0)
+        memcpy(op->value, fake.value, op->length);
+    return 0;
+}
+
 static const struct xenpv_store_ops store_ops = {.start = start};
+static const struct xenpv_store_ops answer_ops = {.start = answer};
 static const struct machine_ops machine_ops = {.now = now, .wait = wait_for};
 
 uint64_t machine_now(struct machine *machine)
@@ -109,9 +127,46 @@ static void test_XS_03_pauses_grow_and_end(void **state)
     assert_in_range(fake.now, 1000, 5000);
 }
 
+static int get(const char *value, char **got, uint32_t *length)
+{
+    const struct options options = {.timeout_ms = 0};
+    struct machine machine = {
+        .port = {.store = &answer_ops}, .options = &options, .ops = &machine_ops};
+
+    fake = (struct fake){.value = value};
+    return store_get(&machine, XENPV_STORE_READ, "/d", got, length);
+}
+
+static void test_a_value_larger_than_the_buffer(void **state)
+{
+    static char large[3 * XENPV_STORE_VALUE_MAX];
+    uint32_t length;
+    char *got;
+
+    (void)state;
+    memset(large, 'x', sizeof(large) - 1);
+    assert_int_equal(get(large, &got, &length), 0);
+    assert_int_equal(length, sizeof(large) - 1);
+    assert_string_equal(got, large);
+    assert_int_equal(fake.tries, 2);
+    free(got);
+}
+
+static void test_a_path_that_is_too_long_is_asked_for_once(void **state)
+{
+    uint32_t length;
+    char *got;
+
+    (void)state;
+    assert_int_equal(get(NULL, &got, &length), XENPV_E2BIG);
+    assert_int_equal(fake.tries, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_value_larger_than_the_buffer),
+        cmocka_unit_test(test_a_path_that_is_too_long_is_asked_for_once),
         cmocka_unit_test(test_XS_03_conflicts),
         cmocka_unit_test(test_XS_03_pauses_grow_and_end),
     };

@@ -67,6 +67,7 @@ int store_get(struct machine *machine, enum xenpv_store_type type, const char *p
     uint32_t capacity = XENPV_STORE_VALUE_MAX;
     struct xenpv_store_op op;
     char *buffer = NULL;
+    bool longer;
     int error;
 
     /* A list may be longer than a value, and may grow between two looks. */
@@ -82,8 +83,10 @@ int store_get(struct machine *machine, enum xenpv_store_type type, const char *p
             .type = type, .dir = path, .value = buffer, .capacity = capacity};
         error = store_run(machine, &op, 1, false);
         error = error ? error : op.status;
+        longer = op.length > capacity;
         capacity = op.length;
-    } while (error == XENPV_E2BIG);
+        /* What is too long may be the path, which no buffer helps. */
+    } while (error == XENPV_E2BIG && longer);
     if (error) {
         free(buffer);
         return error;
