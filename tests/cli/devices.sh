@@ -87,6 +87,7 @@ json "seed_O5 not waited for" '. == {key: "hello", bytes: 5, acknowledged: false
 run --port mock --mock-backend message=greeting=hi=you message receive greeting
 judge "seed_O5 received" 0 ""
 printed "seed_O5 the value" "hi=you"
+holds "seed_O5 a line for each message" [ "$(wc -l <out)" = 1 ]
 run --port mock --mock-backend message=greeting='h\i'$'\001' message receive
 printed "seed_O5 of any key, with bytes that do not print" 'greeting: h\\i\x01'
 run --port mock --mock-backend message=greeting=$'\377' message receive --output json

@@ -8,6 +8,7 @@
 #include "complain.h"
 #include "json.h"
 #include "message.h"
+#include "store.h"
 
 /* "KEY", "DOMAIN 7: KEY" */
 static int complain_of(const struct mailbox *mailbox, const char *verb, const char *key, int error)
@@ -111,7 +112,7 @@ static int await(struct mailbox *mailbox, struct message *message)
             return error;
         if (machine_now(machine) >= end)
             return XENPV_ETIMEDOUT;
-        machine_wait(machine, NULL, 0, end);
+        machine_wait(machine, NULL, 0, store_pulse(machine, end));
     }
 }
 
@@ -180,6 +181,7 @@ static void print_received(const struct options *options, const struct message *
     if (!named)
         printf("%s: ", message->key);
     print_value(message->value, message->length);
+    putchar('\n');
 }
 
 /* The next one, waited for. */
@@ -189,17 +191,20 @@ static int await_next(struct mailbox *mailbox, struct message *message, uint64_t
     const struct xenpv_port *port = &machine->port;
     int error;
 
-    for (;;) {
+    /* Once stopped nothing is taken that would be somebody else's. */
+    while (!os_stop_signal()) {
         port->store->fired(port->ctx, mailbox);
         error = mailbox_take(mailbox, message);
-        if (error == XENPV_PENDING)
-            error = mailbox_check(mailbox) ? XENPV_ENOENT : XENPV_PENDING;
-        if (error != XENPV_PENDING || os_stop_signal())
+        if (error != XENPV_PENDING)
+            return error;
+        error = mailbox_check(mailbox);
+        if (error)
             return error;
         if (machine_now(machine) >= end)
             return XENPV_ETIMEDOUT;
-        machine_wait(machine, NULL, 0, end);
+        machine_wait(machine, NULL, 0, store_pulse(machine, end));
     }
+    return XENPV_PENDING;
 }
 
 static int receive(struct mailbox *mailbox, struct message *wanted)
@@ -214,7 +219,8 @@ static int receive(struct mailbox *mailbox, struct message *wanted)
         struct message message = *wanted;
         int error = await_next(mailbox, &message, end);
 
-        if (os_stop_signal() || ferror(stdout))
+        /* What was taken is acknowledged, and printed whatever signal came meanwhile. */
+        if (error && os_stop_signal())
             return STATUS_FAILED;
         if (error == XENPV_ETIMEDOUT)
             return complain(STATUS_FAILED, "message receive%s%s: %u of %u came in %u ms",
@@ -223,7 +229,8 @@ static int receive(struct mailbox *mailbox, struct message *wanted)
         if (error)
             return complain_of(mailbox, "receive", wanted->key, error);
         print_received(options, &message, wanted->key[0] != '\0');
-        fflush(stdout);
+        if (fflush(stdout) || ferror(stdout) || os_stop_signal())
+            return STATUS_FAILED;
         received++;
     }
     return STATUS_DONE;

@@ -9,9 +9,6 @@
 #include "json.h"
 #include "store.h"
 
-/* libxenstore wakes nobody when its connection is gone, so it is asked. */
-#define PULSE_MS 1000u
-
 struct watch {
     struct machine *machine;
     const struct options *options;
@@ -67,28 +64,11 @@ static bool print_round(struct watch *watch)
     return any;
 }
 
-/* The mock's clock would jump from pulse to pulse. */
-static uint64_t next_pulse(struct watch *watch)
-{
-    bool waits = watch->machine->port.caps & XENPV_CAP_WAIT;
-
-    return waits ? machine_now(watch->machine) + PULSE_MS : UINT64_MAX;
-}
-
-static bool is_lost(struct watch *watch)
-{
-    char path[64];
-    struct xenpv_store_op op = {
-        .type = XENPV_STORE_DOMAIN_PATH, .dir = "0", .value = path, .capacity = sizeof(path)};
-
-    return store_run(watch->machine, &op, 1, false) == XENPV_ESTORE;
-}
-
 static int follow(struct watch *watch)
 {
     uint32_t ms = watch->options->watch_timeout_ms;
     uint64_t end = ms ? machine_now(watch->machine) + ms : UINT64_MAX;
-    uint64_t pulse = next_pulse(watch);
+    uint64_t pulse = store_pulse(watch->machine, end);
 
     while (!is_done(watch) && !os_stop_signal() && !ferror(stdout)) {
         uint64_t now = machine_now(watch->machine);
@@ -99,11 +79,11 @@ static int follow(struct watch *watch)
             return complain(STATUS_FAILED, "store watch: %u changes in %u ms, then gave up",
                             watch->printed, ms);
         if (now >= pulse) {
-            if (is_lost(watch))
+            if (store_is_lost(watch->machine))
                 return complain_of_node("watch", watch->paths[0], XENPV_ESTORE);
-            pulse = next_pulse(watch);
+            pulse = store_pulse(watch->machine, end);
         }
-        machine_wait(watch->machine, NULL, 0, end < pulse ? end : pulse);
+        machine_wait(watch->machine, NULL, 0, pulse);
     }
     return STATUS_DONE;
 }

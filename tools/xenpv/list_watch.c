@@ -6,6 +6,7 @@
 #include "info.h"
 #include "json.h"
 #include "list.h"
+#include "store.h"
 
 static const char *const changes[] = {
     [XENPV_DEVICE_ADDED] = "added",
@@ -82,11 +83,16 @@ static int follow(struct stream *stream, uint64_t end, uint32_t *told)
 {
     struct machine *machine = stream->machine;
     uint32_t count = machine->options->count;
+    uint64_t pulse = store_pulse(machine, UINT64_MAX);
 
     for (;;) {
         struct xenpv_device_event event;
         int error = stream_look(stream);
 
+        if (error == 0 && machine_now(machine) >= pulse) {
+            error = store_is_lost(machine) ? XENPV_ESTORE : 0;
+            pulse = store_pulse(machine, UINT64_MAX);
+        }
         while (error == 0 && (count == 0 || *told < count) &&
                xenpv_devices_next(stream->devices, &event)) {
             error = tell(machine, &event);
@@ -96,7 +102,8 @@ static int follow(struct stream *stream, uint64_t end, uint32_t *told)
         if (error || os_stop_signal() || ferror(stdout) || machine_now(machine) >= end ||
             (count && *told >= count))
             return error;
-        machine_wait(machine, NULL, 0, sooner(end, xenpv_devices_deadline(stream->devices)));
+        machine_wait(machine, NULL, 0,
+                     sooner(sooner(end, pulse), xenpv_devices_deadline(stream->devices)));
     }
 }
 

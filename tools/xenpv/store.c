@@ -9,6 +9,8 @@
 #define CONFLICT_MS  1u
 #define CONFLICTS_MS 100u
 
+#define PULSE_MS 1000u
+
 static uint64_t deadline_of(struct machine *machine)
 {
     uint32_t timeout = machine->options->timeout_ms;
@@ -95,4 +97,21 @@ int store_get(struct machine *machine, enum xenpv_store_type type, const char *p
     *value = buffer;
     *length = op.length;
     return XENPV_OK;
+}
+
+/* The mock's store is never lost, and its clock would jump from pulse to pulse. */
+uint64_t store_pulse(struct machine *machine, uint64_t deadline)
+{
+    uint64_t pulse = machine_now(machine) + PULSE_MS;
+
+    return machine->port.caps & XENPV_CAP_WAIT && pulse < deadline ? pulse : deadline;
+}
+
+bool store_is_lost(struct machine *machine)
+{
+    char path[64];
+    struct xenpv_store_op op = {
+        .type = XENPV_STORE_DOMAIN_PATH, .dir = "0", .value = path, .capacity = sizeof(path)};
+
+    return store_run(machine, &op, 1, false) == XENPV_ESTORE;
 }

@@ -20,4 +20,11 @@ int store_run(struct machine *machine, struct xenpv_store_op *ops, uint32_t coun
 int store_get(struct machine *machine, enum xenpv_store_type type, const char *path, char **value,
               uint32_t *length);
 
+/*
+ * Who only waits for watches: libxenstore wakes nobody when its connection is gone. So wait until
+ * `store_pulse` at the most, and ask the store something then, or whether it is lost.
+ */
+uint64_t store_pulse(struct machine *machine, uint64_t deadline);
+bool store_is_lost(struct machine *machine);
+
 #endif
