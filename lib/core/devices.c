@@ -127,6 +127,8 @@ static struct place *find(struct xenpv_devices *self, const char *class_name, ui
     }
     if (!free_one)
         return NULL;
+    /* Where no look came to its end since, the one before has its watch still. */
+    unwatch(self, free_one);
     *free_one = (struct place){.device = {.id = id, .backend_id = XENPV_DEVICE_NO_DOMAIN}};
     append(free_one->device.class_name, class_name);
     return free_one;

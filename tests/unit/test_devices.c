@@ -286,6 +286,25 @@ static void test_no_room_for_devices(void **state)
     rig_end(&rig);
 }
 
+/* A place that was never told keeps its watch till another device takes it. */
+static void test_what_goes_while_there_is_no_room(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_set(&rig, true, 2, 256, &default_limits);
+    for (uint32_t vdev = 1; vdev <= 3; vdev++)
+        add_vbd(&rig, vdev);
+    assert_int_equal(xenpv_devices_step(rig.devices, rig.now), XENPV_E2BIG);
+    remove_vbd(&rig, 1);
+    add_vbd(&rig, 4);
+    assert_int_equal(xenpv_devices_step(rig.devices, rig.now), XENPV_E2BIG);
+    tell_all(&rig);
+    remove_vbd(&rig, 4);
+    assert_int_equal(xenpv_devices_step(rig.devices, rig.now), XENPV_OK);
+    rig_end(&rig);
+}
+
 static void test_no_room_for_names(void **state)
 {
     struct rig rig;
@@ -465,6 +484,7 @@ int main(void)
         cmocka_unit_test(test_a_backend_of_a_long_path),
         cmocka_unit_test(test_seed_A1_sixty_four_disks),
         cmocka_unit_test(test_no_room_for_devices),
+        cmocka_unit_test(test_what_goes_while_there_is_no_room),
         cmocka_unit_test(test_no_room_for_names),
         cmocka_unit_test(test_quota_of_watches),
         cmocka_unit_test(test_no_watch_at_all),
