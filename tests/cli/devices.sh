@@ -121,6 +121,16 @@ for bytes in 1920 1921; do
     expect "seed_O5 $bytes bytes" $wanted "$pattern" --port mock --mock-backend message=a=1 \
         message send k "$(printf '%0*d' $bytes 0)"
 done
+mkfifo value.pipe
+"$xenpv" --port mock message send k - <value.pipe >out 2>err &
+pid=$!
+exec {writer}>value.pipe # from now on it has been started, and waits
+sleep 0.2
+kill -TERM $pid
+status=0
+wait $pid || status=$?
+exec {writer}>&-
+judge "a signal while the value is read" 143 ""
 expect "message receive --count --follow" 2 ".*exclude each other" \
     --port mock message receive --follow --count 1
 "$xenpv" --port mock --mock-backend message=k=1 message receive --follow >out 2>err &

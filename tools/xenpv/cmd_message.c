@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* xenpv message: messages between this guest and domain 0. */
-#include <errno.h>
-#include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cmd_store.h"
 #include "complain.h"
+#include "input.h"
 #include "json.h"
 #include "message.h"
 #include "store.h"
@@ -65,18 +65,18 @@ static int run_mailbox(const struct options *options, bool sends, const char *ve
 
 /* -------------------------------------------------------------------------------------- send -- */
 
-/* All of standard input; false: there is too much, or it cannot be read. */
-static int read_value(const char *key, struct message *message)
+/* More than a value may have is not read. */
+static int read_value(struct message *message)
 {
-    char more[1];
-    size_t length = fread(message->value, 1, sizeof(message->value), stdin);
+    struct input input;
+    int status = input_read(&input, "-", sizeof(message->value) + 1);
 
-    if (ferror(stdin))
-        return complain(STATUS_ENVIRONMENT, "message send %s: cannot read standard input: %s", key,
-                        strerror(errno));
-    if (length == sizeof(message->value) && fread(more, 1, 1, stdin) == 1)
-        length++;
-    message->length = (uint32_t)length;
+    if (status != STATUS_DONE)
+        return status;
+    message->length = (uint32_t)input.length;
+    if (input.length <= sizeof(message->value))
+        memcpy(message->value, input.bytes, input.length);
+    free(input.bytes);
     return STATUS_DONE;
 }
 
@@ -157,8 +157,7 @@ static int run_send(const struct options *options, int count, char **arguments)
     if (status != STATUS_DONE)
         return status;
     snprintf(message.key, sizeof(message.key), "%s", arguments[0]);
-    status =
-        strcmp(value, "-") == 0 ? read_value(message.key, &message) : take_value(value, &message);
+    status = strcmp(value, "-") == 0 ? read_value(&message) : take_value(value, &message);
     if (status != STATUS_DONE)
         return status;
     if (message.length > MESSAGE_VALUE_MAX)
