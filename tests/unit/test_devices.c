@@ -327,7 +327,7 @@ static void test_no_room_for_names(void **state)
 /* No watch is left for the backends: their states are looked at every 500 ms. */
 static void test_quota_of_watches(void **state)
 {
-    const struct xenpv_mock_limits limits = {.store_watches = 2};
+    const struct xenpv_mock_limits limits = {.store_watches = 1}; /* and one more */
     struct rig rig;
 
     (void)state;
@@ -355,15 +355,18 @@ static void test_quota_of_watches(void **state)
 
 static void test_no_watch_at_all(void **state)
 {
-    const struct xenpv_mock_limits limits = {.store_watches = 1};
+    const struct xenpv_mock_limits limits = {.store_watches = 1}; /* and one more */
     struct rig rig;
-    int other;
+    char others[2];
 
     (void)state;
     rig_set(&rig, false, 4, 256, &limits);
-    assert_int_equal(rig.machine.guest.store->watch(rig.machine.guest.ctx, "device", &other), 0);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(
+            rig.machine.guest.store->watch(rig.machine.guest.ctx, "device", &others[i]), 0);
     assert_int_equal(xenpv_devices_step(rig.devices, 0), XENPV_ENOSPC);
-    rig.machine.guest.store->unwatch(rig.machine.guest.ctx, "device", &other);
+    for (int i = 0; i < 2; i++)
+        rig.machine.guest.store->unwatch(rig.machine.guest.ctx, "device", &others[i]);
     add_vbd(&rig, 51712);
     assert_told(&rig, "+vbd/51712 1 1; ");
     rig_end(&rig);
