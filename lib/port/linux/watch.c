@@ -221,7 +221,8 @@ static int add_watch(struct xenpv_linux *self, struct xenpv_linux_watch *watch)
         int rc = xenpv_linux_store_error(self->store, errno);
 
         free(watch);
-        return rc;
+        /* xenstored says E2BIG of its quota of watches, and what is too long was not sent. */
+        return rc == XENPV_E2BIG ? XENPV_ENOSPC : rc;
     }
     watch->next = self->watches;
     self->watches = watch;

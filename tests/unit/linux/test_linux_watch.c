@@ -108,7 +108,7 @@ static void test_watch_quota(void **state)
 
     (void)state;
     xenstored_refuse(server, XS_WATCH, "E2BIG");
-    assert_int_equal(port.store->watch(port.ctx, "/1", &cookie), XENPV_E2BIG);
+    assert_int_equal(port.store->watch(port.ctx, "/1", &cookie), XENPV_ENOSPC);
     xenstored_refuse(server, XS_WATCH, "EACCES");
     assert_int_equal(port.store->watch(port.ctx, "/1", &cookie), XENPV_EACCES);
     port.store->unwatch(port.ctx, "/1", &cookie);
