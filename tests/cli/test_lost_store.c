@@ -44,6 +44,10 @@ static int tear_down(void **state)
 static pid_t start(const char *const *words)
 {
     const char *arguments[12] = {tool, "--port", "linux"};
+    const union {
+        const char **ours;
+        char *const *theirs; /* execv changes none */
+    } all = {arguments};
     pid_t pid;
 
     for (size_t i = 0; words[i]; i++)
@@ -54,7 +58,7 @@ static pid_t start(const char *const *words)
         dup2(output[1], 1);
         close_range(3, ~0u, 0); /* of the server's descriptors, too */
         alarm(PATIENCE_S);
-        execv(tool, (char *const *)(uintptr_t)arguments);
+        execv(tool, all.theirs);
         _exit(99);
     }
     close(output[1]);
