@@ -82,6 +82,7 @@ struct xenpv_agent {
     uint32_t job;    /* that the batch is of */
     uint32_t retry_ms;
     uint32_t advertised, unannounced; /* XENPV_AGENT_BIT */
+    uint32_t standing;                /* of what was enabled: its feature may be 1 in the store */
     uint32_t events;                  /* XENPV_AGENT_BIT of those that wait to be taken */
     uint32_t updates;                 /* how often data/updated was written */
 

@@ -81,6 +81,7 @@ void agent_done_owner(struct xenpv_agent *agent)
 
 void agent_build_advertise(struct xenpv_agent *agent)
 {
+    agent->standing = agent->config.enabled;
     agent_add_write(agent, MARK_DIR, MARK_NAME, "1");
     for (uint32_t i = 0; i < FEATURES; i++)
         if (agent->config.enabled & XENPV_AGENT_BIT(features[i].type))
@@ -103,13 +104,14 @@ void agent_done_advertise(struct xenpv_agent *agent)
         else
             agent->unannounced |= bit;
     }
+    agent->standing = agent->advertised;
 }
 
 /* Removed, if they can be, would tell the toolstack that somebody might obey. */
 void agent_build_withdraw(struct xenpv_agent *agent)
 {
     for (uint32_t i = 0; i < FEATURES; i++)
-        if (agent->advertised & XENPV_AGENT_BIT(features[i].type))
+        if (agent->standing & XENPV_AGENT_BIT(features[i].type))
             agent_add_write(agent, "control", features[i].name, "0");
     agent_add(agent, XENPV_STORE_RM, MARK_DIR, MARK_NAME);
     agent->advertised = 0;

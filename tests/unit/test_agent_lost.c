@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/* An active agent whose store is lost at the worst moment: what it had said is still taken back. */
+#include <xenpv/error.h>
+
+#include "agent_rig.h"
+#include "faulty_port.h"
+
+static void begin(struct agent_rig *rig, struct faulty_port *faulty)
+{
+    rig_begin(rig);
+    faulty_wrap(faulty, &rig->port);
+    rig->config.active = true;
+    rig->config.enabled = OBEYS_ALL;
+    rig_start(rig);
+}
+
+static void fail_next(struct faulty_port *faulty, bool acts)
+{
+    faulty->error = XENPV_ESTORE;
+    faulty->fail_at = faulty->calls + 1;
+    faulty->batches_act = acts;
+}
+
+static void step_for_seconds(struct agent_rig *rig)
+{
+    for (int turn = 0; turn < 100; turn++)
+        rig_advance(rig, 100);
+}
+
+static void assert_withdrawn(struct agent_rig *rig)
+{
+    assert_int_equal(rig_step(rig), XENPV_AGENT_CLOSED);
+    assert_node(rig, "control/feature-poweroff", "0");
+    assert_node(rig, "control/feature-reboot", "0");
+    assert_node(rig, "control/feature-suspend", "0");
+    assert_node(rig, "data/xenpv/active", NULL);
+}
+
+/* Features that stay, without the mark, would be somebody else's for the next agent. */
+static void test_features_are_withdrawn_after_a_loss(void **state)
+{
+    struct faulty_port faulty;
+    struct agent_rig rig;
+
+    (void)state;
+    begin(&rig, &faulty);
+    assert_int_equal(rig_step(&rig), XENPV_AGENT_ACTIVE);
+    xenpv_agent_close(rig.agent);
+    fail_next(&faulty, false);
+    step_for_seconds(&rig);
+    assert_withdrawn(&rig);
+    rig_end(&rig);
+}
+
+/* They stand there, and it is closed before it has seen so. */
+static void test_features_under_way_are_withdrawn(void **state)
+{
+    struct faulty_port faulty;
+    struct agent_rig rig;
+    const char *value = NULL;
+
+    (void)state;
+    begin(&rig, &faulty);
+    xenpv_mock_set_store_delay(rig.machine.mock, 7, 10);
+    for (int turn = 0; turn < 20 && (!value || strcmp(value, "1") != 0); turn++) {
+        rig_step(&rig);
+        xenpv_mock_advance(rig.machine.mock, 10);
+        value = rig_value(&rig, "control/feature-poweroff");
+    }
+    assert_node(&rig, "control/feature-poweroff", "1");
+    assert_int_equal(rig_info(&rig).advertised, 0);
+    xenpv_agent_close(rig.agent);
+    step_for_seconds(&rig);
+    assert_withdrawn(&rig);
+    rig_end(&rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_features_are_withdrawn_after_a_loss),
+        cmocka_unit_test(test_features_under_way_are_withdrawn),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
