@@ -260,6 +260,8 @@ void xenpv_agent_resumed(struct xenpv_agent *agent)
     if (agent->state == XENPV_AGENT_CLOSING || agent->state == XENPV_AGENT_CLOSED)
         return;
     forget_batch(agent);
+    agent->shutdown.unsure = false;
+    agent->sysrq.unsure = false;
     say_all_again(agent);
     agent_tell(agent, XENPV_AGENT_RESUME);
 }
@@ -287,21 +289,16 @@ static void settle_store(struct xenpv_agent *agent, bool lost)
         say_all_again(agent);
 }
 
-static bool was_given_up(const struct xenpv_agent *agent)
-{
-    return agent->batch.status == XENPV_ESTORE || agent->batch.status == XENPV_ETIMEDOUT;
-}
-
 static void finish(struct xenpv_agent *agent)
 {
     const struct job *job = &jobs[agent->job];
 
-    settle_store(agent, was_given_up(agent));
-    if (was_given_up(agent) || (agent->batch.status && !job->transaction)) {
+    settle_store(agent, agent_was_given_up(agent));
+    if (agent->batch.status && !job->transaction) {
         agent_retry(agent);
         return;
     }
-    if (agent->batch.status != XENPV_EAGAIN)
+    if (agent->batch.status != XENPV_EAGAIN && !agent_was_given_up(agent))
         agent->retry_ms = RETRY_MIN_MS;
     if (job->done)
         job->done(agent);

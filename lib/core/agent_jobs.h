@@ -55,7 +55,9 @@ struct agent_slot {
 struct agent_request {
     uint64_t quiet_until; /* see AGENT_QUIET_MS */
     uint32_t last;        /* what was told last, while it stands in the store; AGENT_NOTHING */
+    uint32_t asked;       /* what the acknowledgement under way is for */
     uint32_t conflicts;   /* in a row */
+    bool unsure;          /* the store was lost before it said whether it had taken it */
 };
 #define AGENT_NOTHING UINT32_MAX
 
@@ -106,6 +108,12 @@ static inline bool agent_is_active(const struct xenpv_agent *agent)
 static inline bool agent_obeys(const struct xenpv_agent *agent, uint32_t type)
 {
     return agent_is_active(agent) && (agent->config.enabled & XENPV_AGENT_BIT(type)) != 0;
+}
+
+/* The batch was lost with the store: some of it may have taken effect. */
+static inline bool agent_was_given_up(const struct xenpv_agent *agent)
+{
+    return agent->batch.status == XENPV_ESTORE || agent->batch.status == XENPV_ETIMEDOUT;
 }
 
 static inline void agent_want(struct xenpv_agent *agent, enum agent_job job)

@@ -264,6 +264,7 @@ static void look(struct xenpv_agent *agent, const struct channel *channel,
     } else if (!agent_obeys(agent, channel->type(meaning))) {
         say_once(agent, channel, ": not obeyed here, and not acknowledged: ");
     } else if (meaning != request->last) {
+        request->asked = meaning;
         agent_want(agent, channel->ack);
     }
 }
@@ -289,6 +290,27 @@ static bool met_conflict(struct xenpv_agent *agent, const struct channel *channe
     return true;
 }
 
+/* True: nobody can say whether it took effect; it is to be done again. */
+static bool met_loss(struct xenpv_agent *agent, struct agent_request *request)
+{
+    if (!agent_was_given_up(agent))
+        return false;
+    request->unsure = true;
+    agent_retry(agent);
+    return true;
+}
+
+/* What is empty now we have emptied ourselves. */
+static void tell_the_unsure(struct xenpv_agent *agent, const struct channel *channel,
+                            struct agent_request *request)
+{
+    bool ours = request->unsure && agent->ops[0].status == XENPV_OK;
+
+    request->unsure = false;
+    if (ours)
+        channel->tell(agent, request->asked);
+}
+
 /* What was read in the same transaction is what has been acknowledged. */
 static void acknowledged(struct xenpv_agent *agent, const struct channel *channel,
                          struct agent_request *request)
@@ -296,8 +318,13 @@ static void acknowledged(struct xenpv_agent *agent, const struct channel *channe
     uint32_t meaning = meaning_of(channel, &agent->ops[0]);
     int error = agent->batch.status ? agent->batch.status : agent->ops[1].status;
 
-    if (met_conflict(agent, channel, request) || is_empty(&agent->ops[0]))
+    if (met_loss(agent, request) || met_conflict(agent, channel, request))
         return;
+    if (is_empty(&agent->ops[0])) {
+        tell_the_unsure(agent, channel, request);
+        return;
+    }
+    request->unsure = false;
     if (meaning == AGENT_NOTHING || !agent_obeys(agent, channel->type(meaning))) {
         say(agent, channel, ": acknowledged too soon: ");
         return;

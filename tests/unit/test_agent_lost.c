@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* An active agent whose store is lost at the worst moment: what it had said is still taken back. */
+/* An active agent whose store is lost at the worst moment: nothing it said or was asked for is lost. */
 #include <xenpv/error.h>
 
 #include "agent_rig.h"
@@ -75,11 +75,61 @@ static void test_features_under_way_are_withdrawn(void **state)
     rig_end(&rig);
 }
 
+/* The batch after the look is the acknowledgement: it fails, and takes effect or not. */
+static void ask_and_lose(struct agent_rig *rig, struct faulty_port *faulty, bool acts)
+{
+    begin(rig, faulty);
+    rig_step(rig);
+    rig_toolstack(rig, "control/shutdown", "poweroff");
+    faulty->error = XENPV_ESTORE;
+    faulty->fail_at = faulty->calls + 2;
+    faulty->batches_act = acts;
+    rig_step(rig);
+    assert_node(rig, "control/shutdown", acts ? "" : "poweroff");
+}
+
+/* Nobody can say whether it was acknowledged: it is obeyed, once. */
+static void test_a_request_whose_acknowledgement_was_lost_is_obeyed_once(void **state)
+{
+    struct faulty_port faulty;
+    struct agent_rig rig;
+
+    (void)state;
+    for (int acts = 0; acts < 2; acts++) {
+        ask_and_lose(&rig, &faulty, acts);
+        step_for_seconds(&rig);
+        assert_node(&rig, "control/shutdown", "");
+        assert_event(&rig, XENPV_AGENT_POWEROFF);
+        step_for_seconds(&rig);
+        xenpv_agent_look(rig.agent);
+        step_for_seconds(&rig);
+        assert_no_event(&rig);
+        rig_end(&rig);
+    }
+}
+
+/* After a resume it is another store, and what it does not ask for is not wanted any more. */
+static void test_a_lost_acknowledgement_is_forgotten_after_a_resume(void **state)
+{
+    struct faulty_port faulty;
+    struct agent_rig rig;
+
+    (void)state;
+    ask_and_lose(&rig, &faulty, true);
+    assert_int_equal(xenpv_mock_suspend(rig.machine.mock, 7), XENPV_OK);
+    step_for_seconds(&rig);
+    assert_event(&rig, XENPV_AGENT_RESUME);
+    assert_no_event(&rig);
+    rig_end(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_features_are_withdrawn_after_a_loss),
         cmocka_unit_test(test_features_under_way_are_withdrawn),
+        cmocka_unit_test(test_a_request_whose_acknowledgement_was_lost_is_obeyed_once),
+        cmocka_unit_test(test_a_lost_acknowledgement_is_forgotten_after_a_resume),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
