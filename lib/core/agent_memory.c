@@ -74,6 +74,16 @@ static uint32_t move(const struct xenpv_agent *agent, int32_t count)
     return moved > 0 ? (uint32_t)moved : 0;
 }
 
+/* The floor is no reason to take: a guest that has less than that keeps what it has. */
+static int32_t next_step(const struct xenpv_agent *agent, uint64_t pages)
+{
+    struct xenpv_balloon balloon = agent->balloon;
+
+    if (balloon.floor > pages)
+        balloon.floor = pages;
+    return xenpv_balloon_step(pages, xenpv_balloon_goal(&balloon), agent->config.pages_per_step);
+}
+
 void agent_move_pages(struct xenpv_agent *agent)
 {
     const struct xenpv_port *port = agent->config.port;
@@ -81,8 +91,7 @@ void agent_move_pages(struct xenpv_agent *agent)
 
     if (agent->now < agent->move_at || !port->memory)
         return;
-    count = xenpv_balloon_step(port->memory->pages(port->ctx), agent->goal,
-                               agent->config.pages_per_step);
+    count = next_step(agent, port->memory->pages(port->ctx));
     if (count == 0) {
         agent->move_at = UINT64_MAX;
     } else if (move(agent, count) > 0) {

@@ -293,6 +293,38 @@ static void test_a_passive_agent_only_tells(void **state)
     rig_end(&rig);
 }
 
+/* The floor keeps what is there: a guest that has less takes no more than it is to have. */
+static void test_seed_O16_the_floor_takes_nothing(void **state)
+{
+    static const struct {
+        uint64_t pages;
+        const char *most, *target;
+        uint64_t after;
+    } rows[] = {
+        {4096, "16384", "16384", 4096},  /* all there may ever be */
+        {4096, "65536", "16384", 4096},  /* all that it is to have */
+        {4096, "65536", "20480", 5120},  /* a little more */
+        {4096, "65536", "8192", 4096},   /* less */
+        {8300, "65536", "16384", 8192},  /* down to the floor */
+        {4096, "65536", "40960", 10240}, /* past it */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct agent_rig rig;
+
+        start(&rig, true);
+        memory.pages = rows[i].pages;
+        rig_toolstack(&rig, "memory/static-max", rows[i].most);
+        rig_toolstack(&rig, "memory/target", rows[i].target);
+        rig_step(&rig);
+        run_out(&rig);
+        assert_int_equal(memory.pages, rows[i].after);
+        assert_int_equal(xenpv_agent_deadline(rig.agent), UINT64_MAX);
+        rig_end(&rig);
+    }
+}
+
 /* A restored guest may find another target. */
 static void test_seed_O16_the_target_after_a_resume(void **state)
 {
@@ -363,6 +395,7 @@ int main(void)
         cmocka_unit_test(test_seed_O16_junk_is_ignored),
         cmocka_unit_test(test_seed_O16_what_cannot_be_moved_is_tried_again),
         cmocka_unit_test(test_a_passive_agent_only_tells),
+        cmocka_unit_test(test_seed_O16_the_floor_takes_nothing),
         cmocka_unit_test(test_seed_O16_the_target_after_a_resume),
         cmocka_unit_test(test_seed_O16_on_the_mocks_memory),
         cmocka_unit_test(test_seed_O16_without_the_ports_help),
