@@ -58,6 +58,11 @@ lines "a hook reads nothing" 1 'status=0 '
 run agent --output json --hook halt='true "a  b"' --mock-control control/shutdown=halt
 holds "a JSON object a line" [ "$(jq -r .event out | tr '\n' ' ')" = "started halt hook ended " ]
 
+run agent --output json --hook halt='echo loud; printf "no end"' --mock-control control/shutdown=halt
+holds "and no word of a hook between them" [ "$(jq -r .event out 2>&1 | tr '\n' ' ')" = "started halt hook ended " ]
+holds "which is on the other stream" [ "$(cat err)" = "loud
+no end" ]
+
 # Signals.
 for signal in TERM HUP; do
     "$xenpv" agent --port mock >out 2>err &

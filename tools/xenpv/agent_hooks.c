@@ -80,7 +80,9 @@ static void run_one(const struct options *options, const struct xenpv_agent_even
                     const char *command, char *const *variables)
 {
     uint64_t start = os_now();
-    int status = os_run(command, variables, options->timeout_ms);
+    /* Ours are JSON objects, and nothing else. */
+    int status =
+        os_run(command, variables, options->json ? OS_STDERR : OS_STDOUT, options->timeout_ms);
     char number[16], seconds[32];
 
     snprintf(number, sizeof(number), "%d", status);

@@ -40,7 +40,7 @@ static char **make_environment(char *const *variables)
     return all;
 }
 
-static void be_the_command(char *command, char **environment)
+static void be_the_command(char *command, char **environment, int out)
 {
     char shell[] = "sh", option[] = "-c";
     char *const words[] = {shell, option, command, NULL};
@@ -51,6 +51,7 @@ static void be_the_command(char *command, char **environment)
     signal(SIGXFSZ, SIG_DFL);
     if (nothing > 0)
         dup2(nothing, 0);
+    dup2(out, 1);
     execve("/bin/sh", words, environment);
     _exit(127);
 }
@@ -90,7 +91,7 @@ static void kill_all(pid_t pid)
         ;
 }
 
-int os_run(const char *command, char *const *variables, uint32_t ms)
+int os_run(const char *command, char *const *variables, int out, uint32_t ms)
 {
     char **environment = make_environment(variables), *copy = strdup(command);
     int status, error;
@@ -104,7 +105,7 @@ int os_run(const char *command, char *const *variables, uint32_t ms)
     pid = fork();
     error = errno;
     if (pid == 0)
-        be_the_command(copy, environment);
+        be_the_command(copy, environment, out);
     free(environment);
     free(copy);
     errno = error;
@@ -135,10 +136,11 @@ int os_become(const char *user)
 
 #else
 
-int os_run(const char *command, char *const *variables, uint32_t ms)
+int os_run(const char *command, char *const *variables, int out, uint32_t ms)
 {
     (void)command;
     (void)variables;
+    (void)out;
     (void)ms;
     errno = ENOSYS;
     return OS_RUN_FAILED;

@@ -11,9 +11,10 @@
 
 /*
  * Runs a command of the shell to its end: 0..255, 128 + n after signal n, or one of the above. It
- * reads nothing, and gets `variables` ("NAME=VALUE", up to NULL) beside our own. `ms` 0: for ever.
+ * reads nothing, has the descriptor `out` for its standard output, and gets `variables`
+ * ("NAME=VALUE", up to NULL) beside our own. `ms` 0: for ever.
  */
-int os_run(const char *command, char *const *variables, uint32_t ms);
+int os_run(const char *command, char *const *variables, int out, uint32_t ms);
 
 /* From here on we are that user, and of his groups, and can never be another. 0, or -1 with errno
  * set, ENOENT where there is none. */
