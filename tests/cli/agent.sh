@@ -88,4 +88,6 @@ fi
 if [[ $(id -u) -eq 0 ]]; then
     run agent --user nobody --hook halt='id -un' --mock-control control/shutdown=halt
     lines "hooks are run by the user" 1 "^nobody$"
+    HOME=/root USER=root run agent --user nobody --hook halt='echo $HOME $USER $LOGNAME' --mock-control control/shutdown=halt
+    lines "and find his home" 1 "^$(getent passwd nobody | cut -d : -f 6) nobody nobody$"
 fi

@@ -131,7 +131,9 @@ int os_become(const char *user)
     }
     if (initgroups(user, entry->pw_gid) || setgid(entry->pw_gid) || setuid(entry->pw_uid))
         return -1;
-    return 0;
+    return setenv("HOME", entry->pw_dir, 1) || setenv("USER", user, 1) || setenv("LOGNAME", user, 1)
+               ? -1
+               : 0;
 }
 
 #else

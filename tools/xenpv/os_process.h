@@ -16,8 +16,8 @@
  */
 int os_run(const char *command, char *const *variables, int out, uint32_t ms);
 
-/* From here on we are that user, and of his groups, and can never be another. 0, or -1 with errno
- * set, ENOENT where there is none. */
+/* From here on we are that user, of his groups and with his home, and can never be another. 0, or
+ * -1 with errno set, ENOENT where there is none. */
 int os_become(const char *user);
 
 #endif
