@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* An active agent whose store is lost at the worst moment: nothing it said or was asked for is lost. */
+/* An active agent whose store is lost at a bad moment: what it said, and was asked for, is not. */
 #include <xenpv/error.h>
 
 #include "agent_rig.h"

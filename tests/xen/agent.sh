@@ -75,6 +75,9 @@ saves() { # ROUNDS
         if await 20 publishes attr/PVAddons/Installed 1; then ok "$name: restore $round: published again"; else
             not_ok "$name: restore $round" "it publishes nothing"
         fi
+        same "$name: restore $round: the marker of suspend" "$(markers suspend)" "$round"
+        same "$name: restore $round: nobody asked for a sysrq" "$(markers sysrq)" 0
+        same "$name: restore $round: nothing of unknown kind" "$(markers shutdown)" 0
     done
 }
 

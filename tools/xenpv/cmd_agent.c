@@ -39,6 +39,7 @@ struct service {
     uint64_t inquiry_ends, next_look; /* NEVER: there is none */
     unsigned looks;
     uint64_t suspend_settled; /* NEVER: no suspend waits to be called a checkpoint */
+    bool suspend_told;        /* its hooks have been run, and it is not over */
 };
 
 /* The port's log has the port's context, and there is one agent in a process. */
@@ -91,22 +92,45 @@ static void begin_inquiry(struct service *service)
     service->looks = 0;
 }
 
+static void tell_suspend(struct service *service, const char *evidence)
+{
+    if (!service->suspend_told)
+        run_hooks_for(service, XENPV_AGENT_SUSPEND, evidence);
+    service->inquiry_ends = NEVER;
+    service->suspend_told = true;
+}
+
+static void tell_resume(struct service *service, const struct xenpv_agent_event *event)
+{
+    if (service->inquiry_ends != NEVER)
+        tell_suspend(service, "resume");
+    run_hooks(service, event, service->suspend_settled == NEVER ? "domid" : "kernel-log");
+    service->suspend_settled = NEVER;
+    service->suspend_told = false;
+}
+
+/* After a suspend all watches fire, that of the domain's number, which tells it, often last. */
 static void on_event(struct service *service, const struct xenpv_agent_event *event)
 {
+    bool suspended = service->suspend_settled != NEVER;
+
     switch (event->type) {
     case XENPV_AGENT_SHUTDOWN:
-        begin_inquiry(service);
+        if (suspended)
+            tell_suspend(service, "kernel-log");
+        else
+            begin_inquiry(service);
         break;
     case XENPV_AGENT_RESUME:
-        if (service->inquiry_ends != NEVER)
-            run_hooks_for(service, XENPV_AGENT_SUSPEND, "resume");
-        run_hooks(service, event, service->suspend_settled == NEVER ? "domid" : "kernel-log");
-        service->suspend_settled = NEVER;
+        tell_resume(service, event);
         break;
     default:
+        if (event->type == XENPV_AGENT_SYSRQ && event->key == '\0' && suspended)
+            return;
         /* What was of unknown kind was this. */
         if (event->type <= XENPV_AGENT_S4)
             service->inquiry_ends = NEVER;
+        service->suspend_told |= event->type == XENPV_AGENT_SUSPEND;
         run_hooks(service, event, "store");
     }
 }
@@ -123,27 +147,27 @@ static void look_for_kind(struct service *service)
     }
 }
 
+static bool has_traces(const struct service *service)
+{
+    return service->options->port != PORT_MOCK;
+}
+
 /* What the kernel has told of a suspend; the domain's number tells whether it is another guest. */
 static void look_for_suspend(struct service *service)
 {
-    uint64_t now = now_of(service);
-
-    if (agent_evidence_suspended(&service->evidence)) {
-        if (service->inquiry_ends != NEVER)
-            run_hooks_for(service, XENPV_AGENT_SUSPEND, "kernel-log");
-        service->suspend_settled = now + INQUIRY_MS;
-    }
-    if (now < service->suspend_settled)
+    if (!has_traces(service) || !agent_evidence_suspended(&service->evidence))
         return;
-    xenpv_agent_resumed(service->agent);
+    if (service->inquiry_ends != NEVER)
+        tell_suspend(service, "kernel-log");
+    service->suspend_settled = now_of(service) + INQUIRY_MS;
 }
 
 static void inquire(struct service *service)
 {
-    bool traces = service->options->port != PORT_MOCK;
+    bool traces = has_traces(service);
 
-    if (traces)
-        look_for_suspend(service);
+    if (now_of(service) >= service->suspend_settled)
+        xenpv_agent_resumed(service->agent);
     if (service->inquiry_ends == NEVER || now_of(service) < service->next_look)
         return;
     service->next_look = now_of(service) + LOOK_MS;
@@ -153,11 +177,14 @@ static void inquire(struct service *service)
         run_hooks_for(service, XENPV_AGENT_SHUTDOWN, "none");
 }
 
+/* The kernel's words are there before anything that follows from a suspend. */
 static enum xenpv_agent_state step(struct service *service)
 {
-    enum xenpv_agent_state state = xenpv_agent_step(service->agent, now_of(service));
+    enum xenpv_agent_state state;
     struct xenpv_agent_event event;
 
+    look_for_suspend(service);
+    state = xenpv_agent_step(service->agent, now_of(service));
     while (xenpv_agent_poll(service->agent, &event))
         on_event(service, &event);
     return state;
