@@ -10,6 +10,8 @@
         ON(KERNEL | OXENSTORED, "send:22",                                                         \
            "Linux tells it by write(), and takes EQUOTA for EINVAL")
 
+#define BY_CLIENT(text) ON(CLIENT, text, "the client's word for a quota, whichever server's")
+
 static const struct test_case cases[] = {
     CASE("1,000 nodes", PRIVILEGED, TIMES(320, A, MKDIR, "~/a/#|", OK),
          TIMES(320, A, MKDIR, "~/b/#|", OK), DO(A, MKDIR, "~/c|", OK),
@@ -21,9 +23,11 @@ static const struct test_case cases[] = {
     CASE("128 watches", PRIVILEGED, DO(A, MKDIR, "~/a|", OK), EVENTS(A, IS("")),
          FILL(OP_FILL_WATCHES, A, WATCH, "~/a|#|", IS("129!E2BIG"),
               ON(XENSTORED | KERNEL, "129send:7", "Linux tells it by write()"),
-              ON(OXENSTORED, "93send:22", "its quota is 100, and Linux has 7; EQUOTA is EINVAL")),
+              ON(OXENSTORED, "93send:22", "its quota is 100, and Linux has 7; EQUOTA is EINVAL"),
+              BY_CLIENT("129!ENOSPC")),
          DO(A, UNWATCH, "~/a|92|", OK), DO(A, WATCH, "~/a|new|", OK),
-         DO(A, WATCH, "~/a|more|", IS("!E2BIG"), BY_WRITE), EVENTS(A, IS("+"))),
+         DO(A, WATCH, "~/a|more|", IS("!E2BIG"), BY_WRITE, BY_CLIENT("!ENOSPC")),
+         EVENTS(A, IS("+"))),
     CASE("10 transactions, and one more", PRIVILEGED,
          FILL(OP_FILL, A, TRANSACTION_START, "|", IS("11!ENOSPC"), FULL("11!EQUOTA"))),
     CASE("a record of 2,048 bytes", PRIVILEGED, DO(A, WRITE, "~/a|{x*2000}", OK),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Transport: a connection to the mock's xenstored. `ctx` is a struct mock_end. */
+/* Transport: a connection to the mock's xenstored. `ctx` is a struct mock_end. And its ring page. */
 #include "links_mock.h"
 
 #include <errno.h>
@@ -47,3 +47,40 @@ static void mock_close(struct link *link)
 }
 
 const struct transport mock_transport = {mock_open, mock_send, mock_receive, mock_close};
+
+/* ---------------------------------------------------------------------------------- the ring -- */
+
+static bool ring_join(void *ctx, struct xenpv_xs_config *config)
+{
+    struct mock_ring *ring = ctx;
+
+    if (xenpv_mock_port(ring->end->mock, ring->end->domid, &ring->port) != XENPV_OK ||
+        xenpv_mock_wire_ring(ring->end->mock, ring->end->domid, &config->page, &ring->event_port) !=
+            XENPV_OK)
+        return false;
+    config->event = ring->port.event;
+    config->event_ctx = ring->port.ctx;
+    config->event_port = ring->event_port;
+    return true;
+}
+
+/* The mock answers inside of the client's calls: without an event nothing comes any more. */
+static bool ring_wait(void *ctx)
+{
+    const struct mock_ring *ring = ctx;
+    bool event = ring->port.event->take(ring->port.ctx, ring->event_port);
+
+    ring->port.event->unmask(ring->port.ctx, ring->event_port);
+    return event;
+}
+
+/* A domain has one ring, which lasts: who joins it next is to cope with what is left in it. */
+static void ring_leave(void *ctx)
+{
+    (void)ctx;
+}
+
+struct ring mock_ring(struct mock_ring *ring)
+{
+    return (struct ring){ring, ring_join, ring_wait, ring_leave};
+}

@@ -3,7 +3,7 @@
 #ifndef STORE_LINKS_H
 #define STORE_LINKS_H
 
-#include "suite.h"
+#include "links_client.h"
 
 /* A file descriptor of xenstored's socket, or of a device; -1. */
 int open_store(const char *path);
@@ -22,5 +22,14 @@ extern const struct transport guest_transport;
 bool start_guest(struct guest *guest, const char *command);
 /* That end: serves its standard input until it ends. */
 int serve_guest(const char *device);
+
+/* A ring page whose bytes are carried to and from the socket at `path`. */
+struct pump {
+    const char *path;
+    int fd;
+    bool event; /* the client has one pending */
+    struct xenpv_xs_page page;
+};
+struct ring pumped(struct pump *pump);
 
 #endif

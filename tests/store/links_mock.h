@@ -2,7 +2,7 @@
 #ifndef STORE_LINKS_MOCK_H
 #define STORE_LINKS_MOCK_H
 
-#include "suite.h"
+#include "links_client.h"
 #include <xenpv/harness/mock.h>
 
 struct mock_end {
@@ -10,5 +10,13 @@ struct mock_end {
     uint16_t domid;
 };
 extern const struct transport mock_transport;
+
+/* The ring page of a domain. */
+struct mock_ring {
+    struct mock_end *end;
+    struct xenpv_port port;
+    uint32_t event_port;
+};
+struct ring mock_ring(struct mock_ring *ring);
 
 #endif

@@ -4,6 +4,7 @@
  *        store_suite relay
  * WORLD is
  *     socket           xenstored's socket, in dom0
+ *     client           our store client, on a ring page that is carried to and from that socket
  *     xenbus           /dev/xen/xenbus, in dom0
  *     guest:N:COMMAND  /dev/xen/xenbus in domain N, where COMMAND, run in dom0, runs `store_suite
  *                      relay`; and the socket for dom0
@@ -66,6 +67,17 @@ static void socket_world(struct world *world, char *arguments)
     use(world, A, Z, &fd_transport, socket_path);
 }
 
+static void client_world(struct world *world, char *arguments)
+{
+    static struct pump pump = {.path = socket_path};
+    static struct ring ring;
+
+    socket_world(world, arguments);
+    world->where |= CLIENT;
+    ring = pumped(&pump);
+    use(world, A, A, &client_transport, &ring);
+}
+
 static void xenbus_world(struct world *world, char *arguments)
 {
     (void)arguments;
@@ -117,7 +129,10 @@ static void guest_world(struct world *world, char *arguments)
 static const struct {
     const char *name;
     void (*build)(struct world *world, char *arguments);
-} worlds[] = {{"socket", socket_world}, {"xenbus", xenbus_world}, {"guest", guest_world}};
+} worlds[] = {{"socket", socket_world},
+              {"client", client_world},
+              {"xenbus", xenbus_world},
+              {"guest", guest_world}};
 
 static bool run_world(char *name, const char *only, bool verbose)
 {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The store suite on the mock's xenstored: store_mock [-v] [--only TEXT] mock|mock-guest... */
+/*
+ * The store suite on the mock's xenstored: store_mock [-v] [--only TEXT] WORLD...
+ * WORLD is mock, mock-guest: what dom0 says, or a guest; client, client-guest: over a ring page.
+ */
 #include "links_mock.h"
 
 #include <stdio.h>
@@ -30,14 +33,23 @@ static unsigned mock_watches(void *ctx)
     return xenpv_mock_ledger(ends[1].mock, GUEST, &ledger) == XENPV_OK ? ledger.watches : 0;
 }
 
-static bool run_world(const char *name, unsigned which, const char *only, bool verbose)
+static const struct {
+    const char *name;
+    unsigned end;
+    bool client;
+} worlds[] = {
+    {"mock", 0, false}, {"mock-guest", 1, false}, {"client", 0, true}, {"client-guest", 1, true}};
+
+static bool run_world(const char *name, unsigned which, bool client, const char *only, bool verbose)
 {
     struct xenpv_mock_config config = {.size = sizeof(config),
                                        .allocator = {NULL, take, give_back}};
     struct world world = {.name = name,
-                          .where = MOCK | (which == 0 ? DOM0 : DOMU),
+                          .where = MOCK | (which == 0 ? DOM0 : DOMU) | (client ? CLIENT : 0),
                           .domid = which == 0 ? 0 : GUEST,
                           .watches = mock_watches};
+    struct mock_ring page = {.end = &ends[which]};
+    struct ring ring = mock_ring(&page);
     struct xenpv_mock *mock;
     struct tally tally;
 
@@ -50,9 +62,23 @@ static bool run_world(const char *name, unsigned which, const char *only, bool v
         world.transports[party] = &mock_transport;
         world.ctx[party] = &ends[party == Z ? 0 : which];
     }
+    if (client) {
+        world.transports[A] = &client_transport;
+        world.ctx[A] = &ring;
+    }
     run_suite(&world, only, verbose, &tally);
     xenpv_mock_destroy(mock);
     return tell(&world, &tally);
+}
+
+static bool run_named(const char *name, const char *only, bool verbose)
+{
+    for (size_t i = 0; i < COUNT(worlds); i++) {
+        if (strcmp(worlds[i].name, name) == 0)
+            return run_world(name, worlds[i].end, worlds[i].client, only, verbose);
+    }
+    fprintf(stderr, "store_mock: no such world: %s\n", name);
+    return false;
 }
 
 int main(int argc, char **argv)
@@ -66,7 +92,7 @@ int main(int argc, char **argv)
         else if (strcmp(argv[i], "--only") == 0 && i + 1 < argc)
             only = argv[++i];
         else
-            good &= run_world(argv[i], strcmp(argv[i], "mock") != 0, only, verbose);
+            good &= run_named(argv[i], only, verbose);
     }
     return good ? 0 : 1;
 }

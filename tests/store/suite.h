@@ -20,7 +20,7 @@
  *     +          no error
  *     overlong   an answer of more than 4,096 bytes
  *     closed     the server closes the connection
- *     send:EIO   the request is refused before it is sent, with this errno of write()
+ *     send:7     the request is refused before it is sent, with this errno, as by write()
  *     1000!ENOSPC  (FILL) as many as bring the domain to 1,000, then this error
  */
 #ifndef STORE_SUITE_H

@@ -1,10 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The store suite in dom0, over xenstored's socket and Linux's /dev/xen/xenbus, and in a PV guest over the latter;
+# The store suite in dom0, over xenstored's socket, through our store client and over Linux's /dev/xen/xenbus, and in a PV guest over the latter;
 # beside it test-xenstore, Debian's own. Run in dom0; store_suite is there and in guests.
 # shellcheck source=tests/xen/tap.sh
 . /root/tap.sh
 store_suite socket || failures=$((failures + 1))
+store_suite client || failures=$((failures + 1))
 store_suite xenbus || failures=$((failures + 1))
 lab-guest start one pv || exit 1
 domid=$(xl domid one)
