@@ -30,12 +30,14 @@ struct link {
 
 static const struct xenpv_store_ops *const store = &xenpv_xs_store_ops;
 
-/* False: after this nothing more will happen. */
+/* Every call of the client has looked at the ring already. False: nothing more will happen. */
 static bool turn(struct link *link)
 {
+    bool more = xenpv_xs_deadline(link->xs) == 0 || link->ring->wait(link->ring->ctx);
+
     xenpv_xs_step(link->xs, 0);
     link->closed |= xenpv_xs_detail(link->xs)->error != 0;
-    return !link->closed && (xenpv_xs_deadline(link->xs) == 0 || link->ring->wait(link->ring->ctx));
+    return more && !link->closed;
 }
 
 static bool has_room(const struct link *link)
@@ -241,6 +243,8 @@ static long client_receive(struct link *link, void *bytes, size_t capacity)
     size_t count;
     bool more = true;
 
+    if (link->have == 0)
+        collect(link);
     while (link->have == 0 && more) {
         more = turn(link);
         collect(link);
