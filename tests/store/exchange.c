@@ -5,25 +5,47 @@
 #include <errno.h>
 #include <string.h>
 
-int put_request(struct connection *c, const struct step *step, uint32_t tx,
-                const struct text *payload, uint32_t *id)
+static size_t build(struct connection *c, const struct step *step, uint32_t tx,
+                    const struct text *payload, char *bytes)
 {
-    static char bytes[sizeof(struct xsd_sockmsg) + TEXT_MAX];
     struct xsd_sockmsg header = {.type = step->type,
                                  .req_id = ++c->next_id,
                                  .tx_id = tx,
                                  .len = step->claim != 0 ? step->claim : (uint32_t)payload->length};
-    size_t count = sizeof(header) + payload->length;
-    int error = 0;
 
-    *id = header.req_id;
     memcpy(bytes, &header, sizeof(header));
     memcpy(bytes + sizeof(header), payload->bytes, payload->length);
+    return sizeof(header) + payload->length;
+}
+
+int put_request(struct connection *c, const struct step *step, uint32_t tx,
+                const struct text *payload, uint32_t *id)
+{
+    static char bytes[sizeof(struct xsd_sockmsg) + TEXT_MAX];
+    size_t count = build(c, step, tx, payload, bytes);
+    int error = 0;
+
+    *id = c->next_id;
     if (!step->bytewise)
         return c->transport->send(c->link, bytes, count);
     for (size_t i = 0; i < count && error == 0; i++)
         error = c->transport->send(c->link, bytes + i, 1);
     return error;
+}
+
+int put_requests(struct connection *c, const struct world *world, const struct step *step,
+                 uint32_t tx, unsigned from, unsigned count, uint32_t *ids)
+{
+    static char bytes[PIPELINED * (sizeof(struct xsd_sockmsg) + TEXT_MAX)];
+    struct text payload;
+    size_t length = 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        expand(&payload, world, step->payload, from + i);
+        length += build(c, step, tx, &payload, bytes + length);
+        ids[i] = c->next_id;
+    }
+    return c->transport->send(c->link, bytes, length);
 }
 
 /* The next message. */

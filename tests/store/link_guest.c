@@ -162,8 +162,7 @@ static long guest_receive(struct link *link, void *bytes, size_t capacity)
 
 static void guest_close(struct link *link)
 {
-    if (put_frame(link->guest->to, CLOSE_IT, link->party, NULL, 0))
-        (void)outcome(link);
+    (void)put_frame(link->guest->to, CLOSE_IT, link->party, NULL, 0);
     link->guest->links[link->party] = NULL;
     free(link);
 }
@@ -194,19 +193,76 @@ bool start_guest(struct guest *guest, const char *command)
 
 /* ----------------------------------------------------------------------------------- a guest -- */
 
-static int obey(const struct frame *frame, const char *bytes, int *fd, const char *device)
+/* What has come on the connection, which may be its end. The device gives whole messages. */
+static bool pass_on(int *fd, enum party party, bool *answered)
 {
+    char bytes[FRAME_MAX];
+    ssize_t got = read(*fd, bytes, sizeof(bytes));
+    size_t count = got > 0 ? (size_t)got : 0;
+    struct xsd_sockmsg header;
+
+    for (size_t at = 0; at + sizeof(header) <= count; at += sizeof(header) + header.len) {
+        memcpy(&header, bytes + at, sizeof(header));
+        *answered |= header.type != XS_WATCH_EVENT;
+    }
+    if (count == 0) {
+        close(*fd);
+        *fd = -1;
+    }
+    return put_frame(1, count > 0 ? DATA : ENDED, party, bytes, count);
+}
+
+/* Bytes of the first message; all where it is not whole. */
+static size_t first_message(const char *bytes, size_t count)
+{
+    struct xsd_sockmsg header;
+
+    if (count < sizeof(header))
+        return count;
+    memcpy(&header, bytes, sizeof(header));
+    return header.len <= count - sizeof(header) ? sizeof(header) + header.len : count;
+}
+
+/* Linux 6.1 overwrites a request with the next of the same file before it is sent: the next one
+ * waits for the answer here. */
+static int say(int *fd, enum party party, const char *bytes, size_t count)
+{
+    for (;;) {
+        size_t first = first_message(bytes, count);
+        bool answered = false;
+
+        if (write(*fd, bytes, first) < 0)
+            return errno;
+        bytes += first;
+        count -= first;
+        if (count == 0)
+            return 0;
+        while (!answered) {
+            if (*fd < 0 || !pass_on(fd, party, &answered))
+                return EIO;
+        }
+    }
+}
+
+/* Without an answer where nobody waits for it. */
+static bool obey(const struct frame *frame, const char *bytes, int *fd, const char *device)
+{
+    int error = 0;
+
     switch (frame->kind) {
     case OPEN:
         *fd = open_store(device);
-        return *fd < 0 ? errno : 0;
+        error = *fd < 0 ? errno : 0;
+        break;
     case DATA:
-        return write(*fd, bytes, frame->count) < 0 ? errno : 0;
+        error = say(fd, (enum party)frame->party, bytes, frame->count);
+        break;
     default:
         close(*fd);
         *fd = -1;
-        return 0;
+        return true;
     }
+    return put_frame(1, FAILED, (enum party)frame->party, &error, sizeof(error));
 }
 
 int serve_guest(const char *device)
@@ -221,26 +277,16 @@ int serve_guest(const char *device)
         if (poll(fds, PARTIES, -1) < 0)
             return 1;
         for (unsigned i = 1; i < PARTIES; i++) {
-            ssize_t got;
+            bool answered;
 
-            if (fds[i].fd < 0 || fds[i].revents == 0)
-                continue;
-            got = read(fds[i].fd, bytes, sizeof(bytes));
-            if (!put_frame(1, got > 0 ? DATA : ENDED, (enum party)i, bytes,
-                           got > 0 ? (size_t)got : 0))
+            if (fds[i].fd >= 0 && fds[i].revents != 0 &&
+                !pass_on(&fds[i].fd, (enum party)i, &answered))
                 return 1;
-            if (got <= 0) {
-                close(fds[i].fd);
-                fds[i].fd = -1;
-            }
         }
         if (fds[0].revents != 0) {
-            int error;
-
             if (!get_frame(0, &frame, bytes))
                 return 0;
-            error = obey(&frame, bytes, &fds[frame.party].fd, device);
-            if (!put_frame(1, FAILED, (enum party)frame.party, &error, sizeof(error)))
+            if (!obey(&frame, bytes, &fds[frame.party].fd, device))
                 return 1;
         }
     }

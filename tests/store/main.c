@@ -64,6 +64,7 @@ static void socket_world(struct world *world, char *arguments)
 {
     (void)arguments;
     world->where = which_server() | DOM0;
+    world->together = PIPELINED;
     use(world, A, Z, &fd_transport, socket_path);
 }
 
@@ -74,6 +75,7 @@ static void client_world(struct world *world, char *arguments)
 
     socket_world(world, arguments);
     world->where |= CLIENT;
+    world->together = 1;
     ring = pumped(&pump);
     use(world, A, A, &client_transport, &ring);
 }
@@ -82,6 +84,7 @@ static void xenbus_world(struct world *world, char *arguments)
 {
     (void)arguments;
     world->where = which_server() | DOM0 | KERNEL;
+    world->together = 1; /* Linux 6.1 overwrites a request with the next before it is sent */
     use(world, A, D, &fd_transport, device_path);
     use(world, Z, Z, &fd_transport, socket_path);
 }
@@ -121,6 +124,7 @@ static void guest_world(struct world *world, char *arguments)
     }
     world->domid = watched_domid = (unsigned)strtoul(arguments, NULL, 10);
     world->where = which_server() | DOMU | KERNEL;
+    world->together = PIPELINED;
     world->watches = server_watches;
     use(world, A, D, &guest_transport, &guest);
     use(world, Z, Z, &fd_transport, socket_path);

@@ -47,6 +47,7 @@ static bool run_world(const char *name, unsigned which, bool client, const char 
     struct world world = {.name = name,
                           .where = MOCK | (which == 0 ? DOM0 : DOMU) | (client ? CLIENT : 0),
                           .domid = which == 0 ? 0 : GUEST,
+                          .together = client ? 1 : PIPELINED,
                           .watches = mock_watches};
     struct mock_ring page = {.end = &ends[which]};
     struct ring ring = mock_ring(&page);

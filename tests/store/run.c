@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PIPELINED 16u /* a server reads no more than 20 requests of a domain ahead */
-
 static const struct group *const groups[] = {&basic_group,       &path_group,  &perm_group,
                                              &transaction_group, &watch_group, &special_group,
                                              &limit_group,       &quota_group};
@@ -200,8 +198,7 @@ static void do_requests(struct run *run)
     const char *want = wanted(run);
     uint32_t tx = transaction(run), ids[PIPELINED];
     struct text payload;
-    /* Linux 6.1 overwrites a request with the next of the same file before it is sent. */
-    unsigned together = (run->world->where & (KERNEL | CLIENT)) != 0 ? 1 : PIPELINED;
+    unsigned together = run->world->together;
     bool broken = false;
 
     if (c->closed) {
@@ -210,16 +207,15 @@ static void do_requests(struct run *run)
     }
     for (unsigned done = 0; done < times && !c->closed && !broken;) {
         unsigned count = times - done < together ? times - done : together;
-        int errors[PIPELINED];
+        int error;
 
-        for (unsigned i = 0; i < count; i++) {
-            expand(&payload, run->world, step->payload, times == 1 ? NO_INDEX : done + i);
-            errors[i] = put_request(c, step, tx, &payload, &ids[i]);
-        }
+        expand(&payload, run->world, step->payload, NO_INDEX);
+        error = times == 1 ? put_request(c, step, tx, &payload, ids)
+                           : put_requests(c, run->world, step, tx, done, count, ids);
         for (unsigned i = 0; i < count; i++)
-            broken |= !check(run, want, tx,
-                             errors[i] != 0 ? REFUSED : get_answer(c, ids[i], &run->answer),
-                             errors[i], broken);
+            broken |=
+                !check(run, want, tx, error != 0 ? REFUSED : get_answer(c, ids[i], &run->answer),
+                       error, broken);
         done += count;
     }
     if (step->type == XS_TRANSACTION_START && tx == 0 && run->answer.header.type == step->type)
@@ -352,22 +348,26 @@ static void do_fill(struct run *run)
                     : step->fill == OP_FILL_WATCHES ? run->world->watches(run->world->ctx[Z])
                                                     : 0;
     unsigned done = held;
-    uint32_t tx = transaction(run), id;
-    struct text payload;
+    uint32_t tx = transaction(run), ids[PIPELINED];
     char got[260];
+    int error = 0;
 
     if (done >= limit) {
         bad(run, "%u are there before", held);
         return;
     }
-    for (;; done++) {
+    for (unsigned at = 0, count = 0;; done++, at++) {
         enum outcome outcome = REFUSED;
-        int error;
 
-        expand(&payload, run->world, step->payload, done);
-        error = put_request(c, step, tx, &payload, &id);
+        /* What is sent together ends before the limit. */
+        if (at == count) {
+            at = 0;
+            count = limit > done ? (unsigned)limit - done : 1;
+            count = count < run->world->together ? count : run->world->together;
+            error = put_requests(c, run->world, step, tx, done, count, ids);
+        }
         if (error == 0)
-            outcome = get_answer(c, id, &run->answer);
+            outcome = get_answer(c, ids[at], &run->answer);
         /* To look for what is not there counts, too. */
         if (outcome == ANSWERED && done <= limit &&
             (run->answer.header.type == step->type || error_is(&run->answer, "ENOENT")))

@@ -59,6 +59,8 @@ enum {
     OP_CLOSE,         /* the connection is closed */
 };
 
+#define PIPELINED 16u /* a server reads no more than 20 requests of a domain ahead */
+
 #define UNKNOWN_TX 15 /* a transaction that nobody started */
 #define TX_SLOTS   16
 
@@ -196,7 +198,8 @@ struct transport {
 struct world {
     const char *name;
     unsigned where;
-    unsigned domid; /* of the domain tested */
+    unsigned domid;    /* of the domain tested */
+    unsigned together; /* requests that are sent at once where a step has many */
     const struct transport *transports[PARTIES];
     void *ctx[PARTIES];
     /* The watches that the domain has already; NULL: the server can be asked. */
@@ -248,6 +251,9 @@ enum outcome { ANSWERED, REFUSED, CLOSED, SILENT, NONSENSE, OVERLONG };
 /* Sends one request. 0, or write()'s errno. */
 int put_request(struct connection *c, const struct step *step, uint32_t tx,
                 const struct text *payload, uint32_t *id);
+/* Sends `count` of a step's requests at once, the first of them with the index `from`. */
+int put_requests(struct connection *c, const struct world *world, const struct step *step,
+                 uint32_t tx, unsigned from, unsigned count, uint32_t *ids);
 /* The answer to request `id`; events before it are kept. */
 enum outcome get_answer(struct connection *c, uint32_t id, struct message *answer);
 /* Takes in events until one with the token BARRIER has come, which may be before the answer. */
