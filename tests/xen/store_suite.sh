@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The store suite in dom0, over xenstored's socket, through our store client and over Linux's /dev/xen/xenbus, and in a PV guest over the latter;
-# beside it test-xenstore, Debian's own. Run in dom0; store_suite is there and in guests.
+# The store suite in dom0, over xenstored's socket, through our store client over the same, over Linux's
+# /dev/xen/xenbus, and in a PV guest over the latter; beside it test-xenstore, Debian's own. Run in dom0; store_suite is
+# there and in guests.
 # shellcheck source=tests/xen/tap.sh
 . /root/tap.sh
 store_suite socket || failures=$((failures + 1))
