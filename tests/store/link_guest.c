@@ -121,8 +121,12 @@ static struct link *guest_open(void *ctx, enum party party)
     link->guest = guest;
     link->party = party;
     guest->links[party] = link;
-    if (put_frame(guest->to, OPEN, party, NULL, 0) && outcome(link) == 0)
+    if (put_frame(guest->to, OPEN, party, NULL, 0) && outcome(link) == 0) {
+        /* What came before that was for the connection before. */
+        link->have = 0;
+        link->ended = false;
         return link;
+    }
     guest->links[party] = NULL;
     free(link);
     return NULL;
