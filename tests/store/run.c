@@ -318,7 +318,8 @@ static void do_parts(struct run *run)
 /* How many nodes below the path belong to the domain. */
 static unsigned count_nodes(struct run *run, const char *path)
 {
-    char owner[16], names[XENSTORE_PAYLOAD_MAX + 1], child[3200];
+    char owner[16], names[XENSTORE_PAYLOAD_MAX + 1],
+        child[XENSTORE_ABS_PATH_MAX + XENSTORE_PAYLOAD_MAX + 2];
     size_t length;
     unsigned found = 0;
 
