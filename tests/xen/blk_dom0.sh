@@ -1,13 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# usage: blk_dom0.sh CYCLES DISTURBANCES ROUNDS
+# usage: blk_dom0.sh CYCLES DISTURBANCES ROUNDS DISKS (a multiple of 8, up to 64)
 # In dom0, with disks in memory that xen-blkback exports to dom0: attached and detached, many at once, taken
 # away and disturbed under load, handed over to the kernel's driver and back.
 # shellcheck source=tests/xen/tap.sh
 . /root/tap.sh
 # shellcheck source=tests/xen/toolstack.sh
 . /root/toolstack.sh
-cycles=$1 disturbances=$2 rounds=$3
+cycles=$1 disturbances=$2 rounds=$3 many=$4
 driver=/sys/bus/xen-backend/drivers/vbd
 
 modprobe brd rd_nr=64 rd_size=16384
@@ -27,7 +27,7 @@ done
 same "attached, read and detached, $cycles times" $turns "$cycles"
 nothing_left "$before_grants" "$before_ports"
 
-# ---- 64 disks at once -----------------------------------------------------------------------------
+# ---- many disks at once ---------------------------------------------------------------------------
 # The number of disk I: 16 of them, then the extended scheme.
 vbd_of() {
     if [ "$1" -lt 16 ]; then echo $((51712 + 16 * $1)); else echo $((268435456 + 256 * $1)); fi
@@ -38,10 +38,10 @@ in_state() { # COUNT DIRECTORY STATE
     [ "$(xenstore-read $(for i in $disks; do echo "$2/$(vbd_of "$i")/state"; done) 2>/dev/null | grep -cx "$3")" = "$1" ]
 }
 
-disks=$(seq 0 63) all=
+disks=$(seq 0 $((many - 1))) all=
 # shellcheck disable=SC2046 # words are wanted
 xenstore-write $(for i in $disks; do disk_keys "$(vbd_of "$i")" "/dev/ram$i"; done)
-await 60 in_state 64 $back 2 && ok "seed_A1 64 disks are offered"
+await 60 in_state "$many" $back 2 && ok "seed_A1 $many disks are offered"
 # Eight at a time come and go: the backend connects and closes them one after the other. One queue and page
 # each: xen-blkback takes more than a megabyte of dom0 for each queue with a ring of four.
 for i in $disks; do
@@ -51,9 +51,9 @@ for i in $disks; do
     all="$all$! "
     [ $((i % 8)) -lt 7 ] || await 60 in_state $((i + 1)) $front 4 || not_ok "$((i + 1)) disks" "not connected"
 done
-in_state 64 $front 4 && ok "seed_A1 64 disks are connected at once"
-for group in 0 1 2 3 4 5 6 7; do
-    : >/tmp/go.$group
+in_state "$many" $front 4 && ok "seed_A1 $many disks are connected at once"
+for group in $(seq 0 $((many / 8 - 1))); do
+    : >"/tmp/go.$group"
     # shellcheck disable=SC2046 # words are wanted
     wait $(echo "$all" | cut -d ' ' -f $((group * 8 + 1))-$((group * 8 + 8)))
 done
@@ -61,11 +61,11 @@ good=0
 for i in $disks; do
     [ "$(head -c 65536 "/dev/ram$i" | sum)" = "$(sum <"/tmp/data.$i")" ] && good=$((good + 1))
 done
-same "seed_A1 64 disks have what was written to each" "$good $(cat /tmp/errors)" "64 "
+same "seed_A1 $many disks have what was written to each" "$good $(cat /tmp/errors)" "$many "
 rm /tmp/go.* /tmp/data.* /tmp/errors
 # shellcheck disable=SC2046 # words are wanted
 xenstore-write $(for i in $disks; do echo "$back/$(vbd_of "$i")/online 0 $front/$(vbd_of "$i")/state 6"; done)
-await 60 in_state 64 $back 6 || not_ok "64 disks are detached" "not all are closed"
+await 60 in_state "$many" $back 6 || not_ok "$many disks are detached" "not all are closed"
 # shellcheck disable=SC2046 # words are wanted
 xenstore-rm $(for i in $disks; do echo "$back/$(vbd_of "$i") $front/$(vbd_of "$i")"; done)
 nothing_left "$before_grants" "$before_ports"

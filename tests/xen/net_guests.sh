@@ -9,7 +9,8 @@
 . /root/toolstack.sh
 # shellcheck source=tests/xen/vifs.sh
 . /root/vifs.sh
-times=$1 full=${2:-}
+times=$1 full=${2:-} mib=${2:+8}
+mib=${mib:-2}
 
 # ---- a guest whose backend goes and comes ---------------------------------------------------------
 # ping_start VERSION: in the guest, until it is killed.
@@ -128,8 +129,8 @@ through() {
     done
     pings "seed_O7 and large ones" 4 20 --interval 0 --size 1472
     tap_start --queues 2
-    stream "seed_O7 through a driver domain, $1" up 4 8
-    stream "seed_O7 through a driver domain, $1" down 6 8
+    stream "seed_O7 through a driver domain, $1" up 4 "$mib"
+    stream "seed_O7 through a driver domain, $1" down 6 "$mib"
     tap_stop
 }
 
