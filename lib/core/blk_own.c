@@ -41,13 +41,16 @@ static uint32_t choose(const struct xenpv_blkq *q, const struct blk_operation *o
         struct blk_stretch *stretch = &out[count];
         uint64_t length = iov->length - cursor.at, room;
 
+        /* An element without bytes may be without memory, too. */
+        if (length == 0) {
+            cursor = (struct cursor){cursor.element + 1, 0};
+            continue;
+        }
         stretch->begin = (uint8_t *)iov->base + cursor.at;
         room = (uint64_t)most * XENPV_PAGE_SIZE - in_page(stretch);
         length = length < room ? length : room;
         stretch->length = (size_t)(length < left ? length : left);
         cursor = (struct cursor){cursor.element + 1, 0};
-        if (stretch->length == 0)
-            continue;
         if (((uintptr_t)stretch->begin | stretch->length) & grain)
             return 0;
         count++;

@@ -13,12 +13,12 @@ static void move(const struct blk_operation *operation, struct cursor *cursor, u
         const struct xenpv_iov *iov = &operation->iov[cursor->element];
         size_t left = iov->length - cursor->at;
         uint32_t part = left < bytes ? (uint32_t)left : bytes;
-        uint8_t *caller = (uint8_t *)iov->base + cursor->at;
 
-        if (to_page)
-            memcpy(page, caller, part);
-        else
-            memcpy(caller, page, part);
+        /* An element without bytes may be without memory, too. */
+        if (part && to_page)
+            memcpy(page, (uint8_t *)iov->base + cursor->at, part);
+        else if (part)
+            memcpy((uint8_t *)iov->base + cursor->at, page, part);
         page += part;
         bytes -= part;
         cursor->at += part;
