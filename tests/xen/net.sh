@@ -13,7 +13,7 @@
 where=$1 how=$2
 case $how in
 short) count=100 mib=4 mib_none=1 ;;
-plain) count=100 mib=8 mib_none=2 mib_some=2 ;;
+plain) count=100 mib=8 mib_none=2 mib_some=4 ;;
 full) count=1000 mib=256 mib_none=256 mib_some=32 ;;
 esac
 
