@@ -115,6 +115,27 @@ static void test_a_lost_store_ends_who_waits_for_it(void **state)
     }
 }
 
+/* Status 1, for which a service manager starts it again. */
+static void test_a_lost_store_ends_the_agent(void **state)
+{
+    static const char *const words[] = {"agent", NULL};
+    char said[8192] = "";
+    size_t have = 0;
+    ssize_t got;
+    pid_t pid;
+
+    (void)state;
+    xenstored_refuse(server, XS_READ, "ENOENT");
+    pid = start(words);
+    await_request("data/updated|");
+    xenstored_hang_up(server);
+    assert_int_equal(status_of(pid), 1);
+    while (have < sizeof(said) - 1 &&
+           (got = read(output[0], said + have, sizeof(said) - 1 - have)) > 0)
+        have += (size_t)got;
+    assert_non_null(strstr(said, "event=ended error="));
+}
+
 static void test_a_signal_takes_no_message(void **state)
 {
     static const char *const words[] = {"message", "receive", "k", "--follow", NULL};
@@ -136,6 +157,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_lost_store_ends_who_waits_for_it, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_lost_store_ends_the_agent, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_signal_takes_no_message, set_up, tear_down),
     };
 

@@ -11,6 +11,7 @@
 #include "complain.h"
 #include "machine.h"
 #include "os_process.h"
+#include "store.h"
 
 /* For so long a request of unknown kind is looked into, and a suspend may turn out to have been one
  * after which the guest is another. */
@@ -20,6 +21,7 @@
 #define CLOSE_MS       5000u /* for the store to take back what was published */
 #define MOCK_REST_MS   2000u /* between two things that the mock's toolstack does */
 #define PUBLISH_MS     1000u /* a device that connects changes its directory many times */
+#define PULSE_MS       5000u /* between two questions whether the store is there still */
 #define NEVER          UINT64_MAX
 
 struct service {
@@ -40,6 +42,8 @@ struct service {
     unsigned looks;
     uint64_t suspend_settled; /* NEVER: no suspend waits to be called a checkpoint */
     bool suspend_told;        /* its hooks have been run, and it is not over */
+    uint64_t pulse;           /* NEVER: this store cannot be lost */
+    bool lost;
 };
 
 /* The port's log has the port's context, and there is one agent in a process. */
@@ -287,6 +291,7 @@ static int begin(struct service *service)
 
     service->addresses = agent_facts_open(service->options);
     agent_evidence_open(&service->evidence);
+    service->pulse = port->caps & XENPV_CAP_WAIT ? now_of(service) : NEVER;
     service->inquiry_ends = service->suspend_settled = NEVER;
     status = make_agent(service);
     if (status == STATUS_DONE)
@@ -356,17 +361,29 @@ static bool follow_script(struct service *service)
     return true;
 }
 
+/* libxenstore makes no connection anew, and wakes nobody when the one it has is gone. */
+static bool is_lost(struct service *service)
+{
+    uint64_t now = now_of(service);
+
+    if (now >= service->pulse) {
+        service->pulse = now + PULSE_MS;
+        service->lost = store_is_lost(service->machine);
+    }
+    return service->lost;
+}
+
 static void live(struct service *service)
 {
     bool scripted = service->options->mock_control_count > 0;
 
     service->machine->listens = true;
-    while (!os_stop_signal()) {
+    while (!os_stop_signal() && !is_lost(service)) {
         turn(service);
         if (scripted && deadline_of(service) == NEVER && !follow_script(service))
             return;
         if (!scripted || deadline_of(service) != NEVER)
-            wait_until(service, deadline_of(service));
+            wait_until(service, sooner(deadline_of(service), service->pulse));
     }
 }
 
@@ -393,7 +410,7 @@ static void end(struct service *service)
 
     if (service->agent) {
         xenpv_agent_close(service->agent);
-        while (step(service) != XENPV_AGENT_CLOSED && now_of(service) < until)
+        while (!service->lost && step(service) != XENPV_AGENT_CLOSED && now_of(service) < until)
             wait_until(service, sooner(until, deadline_of(service)));
         xenpv_agent_abandon(service->agent);
     }
@@ -402,6 +419,26 @@ static void end(struct service *service)
     os_free(service->memory);
     agent_evidence_close(&service->evidence);
     agent_facts_close(service->addresses);
+}
+
+/* Until a signal ends it, or there is no store to serve any more. */
+static int serve(struct service *service)
+{
+    const struct options *options = service->options;
+
+    live(service);
+    if (service->lost) {
+        agent_say(
+            options, "ended",
+            (const struct agent_field[]){{"error", xenpv_error_text(XENPV_ESTORE)}, {NULL, NULL}});
+        return complain(STATUS_FAILED,
+                        "agent: the XenStore is gone, and this process cannot reach it any more: "
+                        "start the agent again once it is back");
+    }
+    look_once_more(service);
+    agent_say(options, "ended", (const struct agent_field[]){{NULL, NULL}});
+    os_stop_obeyed();
+    return STATUS_DONE;
 }
 
 static int run_agent(const struct options *options, int count, char **arguments)
@@ -420,12 +457,8 @@ static int run_agent(const struct options *options, int count, char **arguments)
     status = machine_open(options, MACHINE_STORE, &service->machine);
     if (status == STATUS_DONE) {
         status = begin(service);
-        if (status == STATUS_DONE) {
-            live(service);
-            look_once_more(service);
-            agent_say(options, "ended", (const struct agent_field[]){{NULL, NULL}});
-            os_stop_obeyed();
-        }
+        if (status == STATUS_DONE)
+            status = serve(service);
         end(service);
         status = machine_close(service->machine, status);
     }
