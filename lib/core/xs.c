@@ -157,7 +157,8 @@ static void look(struct xenpv_xs *xs)
         return;
     }
 
-    uint32_t error = xs_offers(xs, XENPV_XS_FEATURE_ERROR) ? xenpv_load(&xs->page->error) : 0;
+    /* Its feature bit is no condition: xenstored 4.17 sets the field, and no bit. */
+    uint32_t error = xenpv_load(&xs->page->error);
 
     if (error != 0) {
         const char *found = error_found(error);

@@ -64,7 +64,7 @@ struct xenpv_xs_page {
     uint32_t features; /* XENPV_XS_FEATURE_*: the server's, bits are only ever set */
     uint32_t
         connection; /* with RECONNECT: the guest sets 1 to ask for it, the server 0 when done */
-    uint32_t error; /* with ERROR: why the server listens no more; 0: it does */
+    uint32_t error; /* why the server listens no more; 0: it does. Xen 4.17 sets it without ERROR */
 };
 
 #define XENPV_XS_FEATURE_RECONNECT 1u
