@@ -141,7 +141,10 @@ int xenpv_mock_create(const struct xenpv_mock_config *config, struct xenpv_mock 
 
     if (mock == NULL)
         return XENPV_ENOMEM;
-    *mock = (struct xenpv_mock){.config = *config, .wallclock = FIRST_WALLCLOCK};
+    *mock =
+        (struct xenpv_mock){.config = *config,
+                            .wallclock = FIRST_WALLCLOCK,
+                            .store_features = XENPV_MOCK_STORE_RECONNECT | XENPV_MOCK_STORE_ERROR};
     set_defaults(&mock->config.limits);
     if (new_domain(mock, 0) == NULL || mock_store_start(mock) != XENPV_OK) {
         xenpv_mock_destroy(mock);

@@ -141,7 +141,8 @@ struct xenpv_mock {
     struct request *request; /* of a guest, that is being answered; or NULL */
     struct pending *pending; /* the earliest first */
     uint64_t now;
-    uint64_t wallclock; /* nanoseconds since 1970, when `now` was 0 */
+    uint64_t wallclock;      /* nanoseconds since 1970, when `now` was 0 */
+    uint32_t store_features; /* XENPV_MOCK_STORE_* */
     uint64_t last_id;
     char path[ABSOLUTE_MAX + 1]; /* scratch: the canonical path of the running operation */
     char walk[ABSOLUTE_MAX + 1]; /* scratch: where a removal is */

@@ -72,6 +72,7 @@ struct xenpv_mock_wire {
     uint32_t *page;  /* of a ring */
     uint32_t port;
     uint32_t generation; /* of the domain, when the ring was made */
+    uint32_t features;   /* of the ring: XENPV_MOCK_STORE_* */
     uint32_t got;        /* bytes of the message that is being read */
     struct {
         struct wire_header header;

@@ -15,7 +15,6 @@ enum {
     WORD_ERROR,
 };
 
-enum { FEATURE_RECONNECT = 1, FEATURE_ERROR = 2 };
 enum { CONNECTED = 0, RECONNECT = 1 };
 
 static void poke(const struct xenpv_mock_wire *wire)
@@ -23,10 +22,21 @@ static void poke(const struct xenpv_mock_wire *wire)
     mock_event_raise(wire->connection.domain, wire->port);
 }
 
+static bool reconnects(const struct xenpv_mock_wire *wire)
+{
+    return (wire->features & XENPV_MOCK_STORE_RECONNECT) != 0;
+}
+
+/* The guest asks for it; where it was not offered, nobody looks. */
+static bool is_asked(const struct xenpv_mock_wire *wire)
+{
+    return reconnects(wire) && xenpv_load_acquire(wire->page + WORD_CONNECTION) == RECONNECT;
+}
+
 void mock_ring_dropped(struct xenpv_mock_wire *wire, enum wire_error error)
 {
     mock_wire_forget(wire);
-    if (error == WIRE_ERROR_NONE)
+    if (error == WIRE_ERROR_NONE || wire->features == XENPV_MOCK_STORE_RECONNECT)
         return;
     xenpv_store_release(wire->page + WORD_ERROR, error);
     poke(wire);
@@ -95,6 +105,8 @@ void mock_ring_restart(struct xenpv_mock_wire *wire)
 {
     mock_wire_drop(wire, WIRE_ERROR_NONE);
     wire->restarting = true;
+    if (!reconnects(wire))
+        return;
     xenpv_store_release(wire->page + WORD_CONNECTION, RECONNECT);
     poke(wire);
 }
@@ -110,7 +122,7 @@ void mock_ring_poked(struct domain *domain)
 
     if (!is_current(ring) || !domain->introduced || ring->restarting)
         return;
-    if (xenpv_load_acquire(ring->page + WORD_CONNECTION) == RECONNECT)
+    if (is_asked(ring))
         mock_ring_reset(ring);
     if (domain->store_delay > 0 && domain->mock->now >= ring->due)
         ring->due = domain->mock->now + domain->store_delay;
@@ -122,8 +134,7 @@ void mock_rings_advance(struct xenpv_mock *mock)
     for (struct domain *domain = mock->domains; domain != NULL; domain = domain->next) {
         struct xenpv_mock_wire *ring = domain->ring;
 
-        if (is_current(ring) && domain->introduced &&
-            (ring->restarting || xenpv_load_acquire(ring->page + WORD_CONNECTION) == RECONNECT))
+        if (is_current(ring) && domain->introduced && (ring->restarting || is_asked(ring)))
             mock_ring_reset(ring);
     }
 }
@@ -164,8 +175,19 @@ static int connect(struct domain *domain)
         return err;
     memset(ring->page, 0, XENPV_PAGE_SIZE);
     ring->generation = domain->generation;
+    ring->features = domain->mock->store_features;
     mock_ring_reset(ring);
-    xenpv_store_release(ring->page + WORD_FEATURES, FEATURE_RECONNECT | FEATURE_ERROR);
+    xenpv_store_release(ring->page + WORD_FEATURES, ring->features);
+    return XENPV_OK;
+}
+
+int xenpv_mock_set_store_features(struct xenpv_mock *mock, uint32_t features)
+{
+    if (features & ~(XENPV_MOCK_STORE_RECONNECT | XENPV_MOCK_STORE_ERROR))
+        return XENPV_EINVAL;
+    mock_lock(mock);
+    mock->store_features = features;
+    mock_unlock(mock);
     return XENPV_OK;
 }
 

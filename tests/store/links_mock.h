@@ -16,6 +16,7 @@ struct mock_ring {
     struct mock_end *end;
     struct xenpv_port port;
     uint32_t event_port;
+    bool anew; /* each who joins it finds it as new */
 };
 struct ring mock_ring(struct mock_ring *ring);
 

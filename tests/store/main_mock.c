@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The store suite on the mock's xenstored: store_mock [-v] [--only TEXT] WORLD...
- * WORLD is mock, mock-guest: what dom0 says, or a guest; client, client-guest: over a ring page.
+ * WORLD is mock, mock-guest: what dom0 says, or a guest; client, client-guest: over a ring page, of a
+ * server that advertises nothing; client-guest-reconnect, client-guest-error: of one that does.
  */
 #include "links_mock.h"
 
@@ -33,15 +34,23 @@ static unsigned mock_watches(void *ctx)
     return xenpv_mock_ledger(ends[1].mock, GUEST, &ledger) == XENPV_OK ? ledger.watches : 0;
 }
 
-static const struct {
+static const struct mock_world {
     const char *name;
     unsigned end;
     bool client;
-} worlds[] = {
-    {"mock", 0, false}, {"mock-guest", 1, false}, {"client", 0, true}, {"client-guest", 1, true}};
+    uint32_t features;
+} worlds[] = {{"mock", 0, false, 0},
+              {"mock-guest", 1, false, 0},
+              {"client", 0, true, 0},
+              {"client-guest", 1, true, 0},
+              {"client-guest-reconnect", 1, true, XENPV_MOCK_STORE_RECONNECT},
+              {"client-guest-error", 1, true, XENPV_MOCK_STORE_ERROR}};
 
-static bool run_world(const char *name, unsigned which, bool client, const char *only, bool verbose)
+static bool run_world(const struct mock_world *chosen, const char *only, bool verbose)
 {
+    const char *name = chosen->name;
+    unsigned which = chosen->end;
+    bool client = chosen->client;
     struct xenpv_mock_config config = {.size = sizeof(config),
                                        .allocator = {NULL, take, give_back}};
     struct world world = {.name = name,
@@ -49,13 +58,15 @@ static bool run_world(const char *name, unsigned which, bool client, const char 
                           .domid = which == 0 ? 0 : GUEST,
                           .together = client ? 1 : PIPELINED,
                           .watches = mock_watches};
-    struct mock_ring page = {.end = &ends[which]};
+    struct mock_ring page = {.end = &ends[which],
+                             .anew = !(chosen->features & XENPV_MOCK_STORE_RECONNECT)};
     struct ring ring = mock_ring(&page);
     struct xenpv_mock *mock;
     struct tally tally;
 
     if (xenpv_mock_create(&config, &mock) != XENPV_OK ||
-        xenpv_mock_add_domain(mock, GUEST) != XENPV_OK)
+        xenpv_mock_add_domain(mock, GUEST) != XENPV_OK ||
+        xenpv_mock_set_store_features(mock, chosen->features) != XENPV_OK)
         abort();
     ends[0] = (struct mock_end){mock, 0};
     ends[1] = (struct mock_end){mock, GUEST};
@@ -76,7 +87,7 @@ static bool run_named(const char *name, const char *only, bool verbose)
 {
     for (size_t i = 0; i < COUNT(worlds); i++) {
         if (strcmp(worlds[i].name, name) == 0)
-            return run_world(name, worlds[i].end, worlds[i].client, only, verbose);
+            return run_world(&worlds[i], only, verbose);
     }
     fprintf(stderr, "store_mock: no such world: %s\n", name);
     return false;

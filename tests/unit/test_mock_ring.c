@@ -322,6 +322,42 @@ static void test_opening(void **state)
     machine_stop(&m, 0);
 }
 
+/* Who is not offered to reconnect is not reconnected; an error is told but by oxenstored. */
+static void test_features(void **state)
+{
+    (void)state;
+    for (uint32_t features = 0; features < 4; features++) {
+        bool reconnects = features & XENPV_MOCK_STORE_RECONNECT;
+        struct machine m;
+        struct ring ring;
+
+        machine_start(&m, &default_limits);
+        assert_int_equal(xenpv_mock_set_store_features(m.mock, features), XENPV_OK);
+        assert_int_equal(xenpv_mock_set_store_features(m.mock, features | 4), XENPV_EINVAL);
+        ring_start(&ring, &m);
+        assert_int_equal(xenpv_mock_set_store_features(m.mock, 0), XENPV_OK); /* not of this page */
+        assert_int_equal(ring.page[FEATURES], features);
+        ring_put(&ring, READ_NODE, NUL("domid"));
+        ring_expect(&ring, READ_NODE, RAW("7"));
+        ring.page[CONNECTION] = 1;
+        ring_notify(&ring);
+        xenpv_mock_advance(m.mock, 1);
+        assert_int_equal(ring.page[CONNECTION], !reconnects);
+        assert_int_equal(ring.page[RSP_PROD] == 0, reconnects);
+        ring.page[CONNECTION] = 0;
+        assert_int_equal(xenpv_mock_store_restart(m.mock, true), XENPV_OK);
+        assert_int_equal(ring.page[CONNECTION], reconnects);
+        xenpv_mock_advance(m.mock, 1);
+        assert_int_equal(ring.page[CONNECTION], 0);
+        ring_put(&ring, READ_NODE, NUL("domid"));
+        ring_expect(&ring, READ_NODE, RAW("7"));
+        ring.page[REQ_PROD] = ring.page[REQ_CONS] + 1025;
+        ring_notify(&ring);
+        assert_int_equal(ring.page[ERROR_FIELD], features == XENPV_MOCK_STORE_RECONNECT ? 0 : 2);
+        machine_stop(&m, 0);
+    }
+}
+
 static const char cookie;
 
 static void test_XS_09_restart(void **state)
@@ -410,17 +446,12 @@ static void test_restart_without_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_messages),
-        cmocka_unit_test(test_events_of_others),
-        cmocka_unit_test(test_XS_04_errors),
-        cmocka_unit_test(test_XS_02_too_long_and_reconnect),
-        cmocka_unit_test(test_reconnect_drops),
-        cmocka_unit_test(test_unread),
-        cmocka_unit_test(test_delay),
-        cmocka_unit_test(test_suspend_and_death),
-        cmocka_unit_test(test_opening),
-        cmocka_unit_test(test_XS_09_restart),
-        cmocka_unit_test(test_restart_without_memory),
+        cmocka_unit_test(test_messages),        cmocka_unit_test(test_events_of_others),
+        cmocka_unit_test(test_XS_04_errors),    cmocka_unit_test(test_XS_02_too_long_and_reconnect),
+        cmocka_unit_test(test_reconnect_drops), cmocka_unit_test(test_unread),
+        cmocka_unit_test(test_delay),           cmocka_unit_test(test_suspend_and_death),
+        cmocka_unit_test(test_opening),         cmocka_unit_test(test_features),
+        cmocka_unit_test(test_XS_09_restart),   cmocka_unit_test(test_restart_without_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,6 +14,7 @@ struct client {
 };
 
 static struct client client;
+static uint32_t features; /* that the server advertises */
 
 static void start(void)
 {
@@ -21,6 +22,7 @@ static void start(void)
     struct xenpv_xs_config config = {.watches = 200, .timeout_ms = 5000};
 
     machine_start(&client.machine, &default_limits);
+    assert_int_equal(xenpv_mock_set_store_features(client.machine.mock, features), XENPV_OK);
     assert_int_equal(xenpv_mock_wire_ring(client.machine.mock, 7, &page, &client.event_port),
                      XENPV_OK);
     config.page = page;
@@ -251,11 +253,14 @@ static void test_seed_XS_09_xenstored_restarts(void **state)
         assert_int_equal(xenpv_mock_set_store_delay(client.machine.mock, 7, 0), XENPV_OK);
         assert_int_equal(xenpv_mock_store_restart(client.machine.mock, true), XENPV_OK);
         settle();
-        assert_int_equal(client.port.store->check(client.xs, &batch), XENPV_OK);
-        assert_int_equal(batch.status, pending ? XENPV_ESTORE : XENPV_OK);
+        /* That the old one is gone only `connection` tells. */
+        if (features & XENPV_XS_FEATURE_RECONNECT)
+            assert_int_equal(client.port.store->check(client.xs, &batch), XENPV_OK);
         /* The new one is there, and what held the old one up is over. */
         xenpv_mock_advance(client.machine.mock, 1);
         settle();
+        assert_int_equal(client.port.store->check(client.xs, &batch), XENPV_OK);
+        assert_int_equal(batch.status, pending ? XENPV_ESTORE : XENPV_OK);
         xenpv_mock_advance(client.machine.mock, 20);
         settle();
         assert_int_equal(xenpv_xs_watch_status(client.xs, &relative), XENPV_OK);
@@ -296,6 +301,31 @@ static void test_resume(void **state)
     stop();
 }
 
+/* A page whose indices no server can make sense of. Of oxenstored's only a deadline tells. */
+static void test_seed_XS_04_given_up(void **state)
+{
+    struct xenpv_store_op op = {.type = XENPV_STORE_READ, .dir = "data"};
+    struct xenpv_xs_page *page;
+    struct xenpv_port *guest;
+    uint32_t port;
+
+    (void)state;
+    start();
+    guest = &client.machine.guest;
+    assert_int_equal(xenpv_mock_wire_ring(client.machine.mock, 7, (void **)&page, &port), XENPV_OK);
+    settle();
+    page->req_prod += 2000;
+    assert_int_equal(guest->event->notify(guest->ctx, port), XENPV_OK);
+    page->req_prod -= 2000;
+    assert_int_equal(page->error, features == XENPV_XS_FEATURE_RECONNECT ? 0 : 2);
+    xenpv_xs_step(client.xs, client.now);
+    assert_int_equal(xenpv_xs_detail(client.xs)->error,
+                     features == XENPV_XS_FEATURE_RECONNECT ? 0 : XENPV_ESTORE);
+    if (!(features & XENPV_XS_FEATURE_RECONNECT))
+        assert_int_equal(ring_op(&op), XENPV_ESTORE);
+    stop();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -305,7 +335,12 @@ int main(void)
         cmocka_unit_test(test_seed_XS_06_the_quota_of_watches),
         cmocka_unit_test(test_seed_XS_09_xenstored_restarts),
         cmocka_unit_test(test_resume),
+        cmocka_unit_test(test_seed_XS_04_given_up),
     };
+    int failed = 0;
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    for (features = 0; features <= (XENPV_XS_FEATURE_RECONNECT | XENPV_XS_FEATURE_ERROR);
+         features++)
+        failed += cmocka_run_group_tests(tests, NULL, NULL);
+    return failed;
 }

@@ -13,7 +13,7 @@
 #define WATCHES 4u
 
 static struct machine machine;
-static uint32_t seed;
+static uint32_t seed, features;
 static void *memory;
 static struct xenpv_xs *xs;
 static struct asked {
@@ -170,6 +170,7 @@ static void test_client_and_mock(void **state)
         memset(asked, 0, sizeof(asked));
         memset(watched, 0, sizeof(watched));
         machine_start(&machine, &default_limits);
+        assert_int_equal(xenpv_mock_set_store_features(machine.mock, features), XENPV_OK);
         connect(false);
         for (uint32_t step = 0; step < 600; step++)
             act();
@@ -212,5 +213,10 @@ int main(void)
         cmocka_unit_test(test_client_and_mock),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = 0;
+
+    for (features = 0; features <= (XENPV_XS_FEATURE_RECONNECT | XENPV_XS_FEATURE_ERROR);
+         features++)
+        failed += cmocka_run_group_tests(tests, NULL, NULL);
+    return failed;
 }
