@@ -79,6 +79,8 @@ struct xenpv_store_batch {
     struct xenpv_store_op *ops;
     uint32_t count;
     bool transaction; /* all or nothing; only on a port with XENPV_CAP_TRANSACTIONS */
+    bool strict;      /* in a transaction: a question that fails gives it up, too. One without a
+                         buffer fails with XENPV_E2BIG unless its answer is empty */
     int32_t status;   /* out: 0, or why the batch as a whole has no effect: XENPV_EAGAIN for a
                          conflict, XENPV_ESTORE for a lost connection, or, in a transaction, the
                          first operation's error that made it be given up */
@@ -88,8 +90,8 @@ struct xenpv_store_batch {
 /*
  * Operations run in their order. Outside a transaction each stands alone: one that fails does not
  * stop the next, and the batch's status is 0. In a transaction a failing READ or LIST is an answer,
- * not a failure, and so of the other questions; a failing WRITE, MKDIR, RM or SET_PERMS gives the
- * transaction up.
+ * not a failure, and so of the other questions, unless the batch is strict; a failing WRITE, MKDIR,
+ * RM or SET_PERMS gives the transaction up.
  */
 struct xenpv_store_ops {
     /* Starts a batch. 0: it has ended, look at the statuses. XENPV_PENDING: it ends later. */

@@ -90,7 +90,7 @@ static void op_ended(struct xenpv_xs *xs, int err)
 
     batch->ops[xs->op++].status = err;
     xs->list = (struct xs_list){0};
-    if (!batch->transaction || err == XENPV_OK || !modifies(op))
+    if (!batch->transaction || err == XENPV_OK || (!batch->strict && !modifies(op)))
         return;
     fail_ops(batch, xs->op, err);
     xs->failure = err;

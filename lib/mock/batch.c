@@ -158,7 +158,7 @@ static void run_transaction(struct domain *domain, struct xenpv_store_batch *bat
         struct xenpv_store_op *op = &batch->ops[i];
 
         op->status = run_op(t, op);
-        if (op->status != XENPV_OK && modifies(op))
+        if (op->status != XENPV_OK && (batch->strict || modifies(op)))
             give_up(batch, i + 1, op->status);
     }
     err = mock_transaction_end(t, batch->status == XENPV_OK);

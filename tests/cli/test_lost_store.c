@@ -136,6 +136,44 @@ static void test_a_lost_store_ends_the_agent(void **state)
     assert_non_null(strstr(said, "event=ended error="));
 }
 
+/* Whether a parent is empty, and that it goes, is one transaction: given up, or tried 50 times. */
+static void test_rm_t_is_one_transaction(void **state)
+{
+    static const char *const words[] = {"store", "rm", "-t", "a/b", NULL};
+    static const struct {
+        const char *value, *names, *refused;
+        int status;
+        const char *last;
+        unsigned times;
+    } cases[] = {
+        {"", "", NULL, 0, "13.5 a|;7.5 T|;", 1},     {"v", "", NULL, 0, "2.5 a|;7.5 F|;", 1},
+        {"", "c", NULL, 0, "1.5 a|;7.5 F|;", 1},     {"", "", "EAGAIN", 1, "13.5 a|;7.5 T|;", 50},
+        {"", "", "EACCES", 0, "13.5 a|;7.5 T|;", 1},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const char *all, *last;
+        unsigned times = 0;
+
+        if (i) {
+            tear_down(state);
+            set_up(state);
+        }
+        xenstored_answer(server, XS_READ, cases[i].value, strlen(cases[i].value));
+        xenstored_answer(server, XS_DIRECTORY, cases[i].names,
+                         cases[i].names[0] ? strlen(cases[i].names) + 1 : 0);
+        if (cases[i].refused)
+            xenstored_refuse(server, XS_TRANSACTION_END, cases[i].refused);
+        assert_int_equal(status_of(start(words)), cases[i].status);
+        all = xenstored_requests(server);
+        last = "";
+        for (const char *at = all; (at = strstr(at, cases[i].last)) != NULL; at++, times++)
+            last = at;
+        assert_int_equal(times, cases[i].times);
+        assert_string_equal(last, cases[i].last);
+    }
+}
+
 static void test_a_signal_takes_no_message(void **state)
 {
     static const char *const words[] = {"message", "receive", "k", "--follow", NULL};
@@ -158,6 +196,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_lost_store_ends_who_waits_for_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_lost_store_ends_the_agent, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_rm_t_is_one_transaction, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_signal_takes_no_message, set_up, tear_down),
     };
 

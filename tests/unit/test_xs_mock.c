@@ -165,6 +165,36 @@ static void test_transactions_and_conflicts(void **state)
     stop();
 }
 
+/* Over the ring and of the mock's own port. */
+static void test_a_strict_transaction(void **state)
+{
+    (void)state;
+    start();
+    for (uint32_t i = 0; i < 8; i++) {
+        bool strict = i & 1, ring = i & 2, full = i & 4;
+        char text[] = "1";
+        struct xenpv_store_op ops[] = {WRITE("data/t", text),
+                                       {.type = XENPV_STORE_LIST, .dir = "data/t"},
+                                       {.type = XENPV_STORE_READ},
+                                       WRITE("data/v", text)};
+        struct xenpv_store_batch batch = {
+            .ops = ops, .count = COUNT(ops), .transaction = true, .strict = strict};
+
+        ops[2].dir = full ? "data/t" : "data/t/u";
+        (void)xenpv_mock_rm(client.machine.mock, "/local/domain/7/data/v");
+        if (ring)
+            run_ring(&batch);
+        else
+            assert_int_equal(run(&client.machine.guest, &batch), XENPV_OK);
+        assert_int_equal(ops[1].status, XENPV_OK);
+        assert_int_equal(ops[2].status, full ? XENPV_E2BIG : XENPV_ENOENT);
+        assert_int_equal(batch.status, strict ? ops[2].status : XENPV_OK);
+        assert_int_equal(try_read(&client.machine.guest, "data/v"),
+                         strict ? XENPV_ENOENT : XENPV_OK);
+    }
+    stop();
+}
+
 /* 600 names of 9 bytes are above one message. */
 static void test_a_long_list(void **state)
 {
@@ -331,6 +361,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_both_answer_the_same),
         cmocka_unit_test(test_transactions_and_conflicts),
+        cmocka_unit_test(test_a_strict_transaction),
         cmocka_unit_test(test_a_long_list),
         cmocka_unit_test(test_seed_XS_06_the_quota_of_watches),
         cmocka_unit_test(test_seed_XS_09_xenstored_restarts),

@@ -128,36 +128,29 @@ int run_store_mkdir(const struct options *options, int count, char **arguments)
     return change_nodes(options, "mkdir", XENPV_STORE_MKDIR, count, arguments);
 }
 
-/* False also where it cannot be told. */
-static bool is_empty(struct machine *machine, const char *path)
+/* In one transaction: nobody puts anything there meanwhile. XENPV_E2BIG: there is something. */
+static int remove_empty(struct machine *machine, const char *path)
 {
-    static const enum xenpv_store_type types[] = {XENPV_STORE_READ, XENPV_STORE_LIST};
+    struct xenpv_store_op ops[] = {{.type = XENPV_STORE_READ, .dir = path},
+                                   {.type = XENPV_STORE_LIST, .dir = path},
+                                   {.type = XENPV_STORE_RM, .dir = path}};
 
-    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
-        uint32_t length;
-        char *bytes;
-
-        if (store_get(machine, types[i], path, &bytes, &length))
-            return false;
-        free(bytes);
-        if (length)
-            return false;
-    }
-    return true;
+    return store_run_strict(machine, ops, sizeof(ops) / sizeof(ops[0]));
 }
 
 /* Goes up while there is nothing left; a parent that may not be removed is no failure. */
-static void remove_parents(struct machine *machine, char *path)
+static int remove_parents(struct machine *machine, char *path)
 {
     char *slash;
+    int error = 0;
 
-    while ((slash = strrchr(path, '/')) != NULL && slash != path) {
-        struct xenpv_store_op op = {.type = XENPV_STORE_RM, .dir = path};
-
+    while (error == 0 && (slash = strrchr(path, '/')) != NULL && slash != path) {
         *slash = '\0';
-        if (!is_empty(machine, path) || store_run(machine, &op, 1, false) || op.status)
-            return;
+        error = remove_empty(machine, path);
     }
+    if (error == 0 || error == XENPV_E2BIG || error == XENPV_ENOENT || error == XENPV_EACCES)
+        return STATUS_DONE;
+    return complain_of_node("rm", path, error);
 }
 
 static int tidy(const struct options *options, int count, char **paths)
@@ -167,9 +160,9 @@ static int tidy(const struct options *options, int count, char **paths)
 
     if (status != STATUS_DONE)
         return status;
-    for (int i = 0; i < count; i++)
-        remove_parents(machine, paths[i]);
-    return machine_close(machine, STATUS_DONE);
+    for (int i = 0; i < count && status == STATUS_DONE; i++)
+        status = remove_parents(machine, paths[i]);
+    return machine_close(machine, status);
 }
 
 int run_store_rm(const struct options *options, int count, char **arguments)

@@ -44,13 +44,13 @@ static void pause_for(struct machine *machine, uint64_t ms)
         machine->ops->wait(machine, NULL, 0, end);
 }
 
-int store_run(struct machine *machine, struct xenpv_store_op *ops, uint32_t count, bool transaction)
+static int run_often(struct machine *machine, const struct xenpv_store_batch *wanted)
 {
     uint64_t deadline = deadline_of(machine), pause = CONFLICT_MS;
     int error = XENPV_EAGAIN;
 
     for (uint32_t i = 0; i < TRIES && error == XENPV_EAGAIN; i++) {
-        struct xenpv_store_batch batch = {.ops = ops, .count = count, .transaction = transaction};
+        struct xenpv_store_batch batch = *wanted;
 
         if (i && (os_stop_signal() || machine_now(machine) + pause >= deadline))
             break;
@@ -61,6 +61,21 @@ int store_run(struct machine *machine, struct xenpv_store_op *ops, uint32_t coun
         error = run_once(machine, &batch, deadline);
     }
     return error;
+}
+
+int store_run(struct machine *machine, struct xenpv_store_op *ops, uint32_t count, bool transaction)
+{
+    const struct xenpv_store_batch batch = {.ops = ops, .count = count, .transaction = transaction};
+
+    return run_often(machine, &batch);
+}
+
+int store_run_strict(struct machine *machine, struct xenpv_store_op *ops, uint32_t count)
+{
+    const struct xenpv_store_batch batch = {
+        .ops = ops, .count = count, .transaction = true, .strict = true};
+
+    return run_often(machine, &batch);
 }
 
 int store_get(struct machine *machine, enum xenpv_store_type type, const char *path, char **value,

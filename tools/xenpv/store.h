@@ -13,6 +13,9 @@
 int store_run(struct machine *machine, struct xenpv_store_op *ops, uint32_t count,
               bool transaction);
 
+/* The same of a transaction that a failing question, too, gives up: see struct xenpv_store_batch. */
+int store_run_strict(struct machine *machine, struct xenpv_store_op *ops, uint32_t count);
+
 /*
  * The value of a node, or its children's names, each with its NUL: `*value` is to be freed, and has
  * a NUL behind its `*length` bytes. An error of the store, or XENPV_ENOMEM.

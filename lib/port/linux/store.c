@@ -176,9 +176,9 @@ static int run_alone(struct xs_handle *store, struct xenpv_store_batch *batch)
 }
 
 /* In a transaction a failed question is an answer, unless it is the connection that failed. */
-static bool gives_up(const struct xenpv_store_op *op)
+static bool gives_up(const struct xenpv_store_batch *batch, const struct xenpv_store_op *op)
 {
-    return op->status && (!asks(op) || op->status == XENPV_ESTORE);
+    return op->status && (!asks(op) || batch->strict || op->status == XENPV_ESTORE);
 }
 
 static int run_transaction(struct xs_handle *store, struct xenpv_store_batch *batch)
@@ -190,7 +190,7 @@ static int run_transaction(struct xs_handle *store, struct xenpv_store_batch *ba
         struct xenpv_store_op *op = &batch->ops[i];
 
         op->status = status ? status : run_op(store, transaction, op);
-        if (!status && gives_up(op))
+        if (!status && gives_up(batch, op))
             status = op->status;
     }
     if (transaction == XBT_NULL)
