@@ -72,6 +72,9 @@ expect "mkdir" 0 "" "${store[@]}" mkdir data/d data/e/f
 expect "mkdir without permission" 4 "store mkdir /tool/a: .*no permission" "${store[@]}" mkdir data/d /tool/a
 expect "mkdir of what is there" 0 "" "${store[@]}" mkdir data
 expect "rm -t" 0 "" "${store[@]}" rm -t device/suspend/event-channel
+long=data/$(printf 'x%.0s' {1..5000})
+expect "a path beyond all limits: the reason is told" 1 \
+    "store read data/x+\.\.\.x+: the value or the path is too long" "${store[@]}" read "$long"
 printf 'a\0\xff' >value
 expect "write --in" 0 "" "${store[@]}" write --in value data/v
 expect "write --in of two" 2 "store write: with --in .*" "${store[@]}" write --in value data/v 1

@@ -3,10 +3,13 @@
 
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "os.h"
 #include "progress.h"
+
+#define LINE_MAX_BYTES 1000u
 
 /* A file's name may hold anything, a line break too. */
 static void keep_to_one_line(char *text)
@@ -16,14 +19,38 @@ static void keep_to_one_line(char *text)
             *text = '?';
 }
 
+/* What is long is a path or a name, in the middle; why it is wrong stands at the end. */
+static void shorten(char *text)
+{
+    static const char gap[] = "...";
+    size_t length = strlen(text), half = (LINE_MAX_BYTES - strlen(gap)) / 2;
+
+    if (length <= LINE_MAX_BYTES)
+        return;
+    memcpy(text + half, gap, strlen(gap));
+    memmove(text + half + strlen(gap), text + length - half, half + 1);
+}
+
 static void PRINTF_LIKE(1, 0) write_line(const char *format, va_list arguments)
 {
-    char line[1024];
+    va_list again;
+    char *line;
+    int length;
 
-    vsnprintf(line, sizeof(line), format, arguments);
-    keep_to_one_line(line);
+    va_copy(again, arguments);
+    length = vsnprintf(NULL, 0, format, again);
+    va_end(again);
+    line = length < 0 ? NULL : malloc((size_t)length + 1);
     progress_clear();
+    if (!line) {
+        fprintf(stderr, "xenpv: out of memory\n");
+        return;
+    }
+    vsnprintf(line, (size_t)length + 1, format, arguments);
+    keep_to_one_line(line);
+    shorten(line);
     fprintf(stderr, "xenpv: %s\n", line);
+    free(line);
 }
 
 int complain(int status, const char *format, ...)
