@@ -172,11 +172,37 @@ struct way {
     char class_name[XENPV_DEVICE_CLASS_MAX];
 };
 
-static bool is_known(const struct all *all, const char *path)
+/* What a backend's directory says of its other end: "" for nothing. */
+static int read_frontend(struct machine *machine, const char *backend,
+                         char dir[XENPV_STORE_PATH_MAX])
 {
-    for (size_t i = 0; i < all->pair_count; i++)
-        if (strcmp(all->pairs[i].row.device.backend, path) == 0)
+    char path[XENPV_STORE_PATH_MAX + 16], *value;
+    uint32_t length;
+    int error;
+
+    dir[0] = '\0';
+    snprintf(path, sizeof(path), "%s/frontend", backend);
+    error = store_get(machine, XENPV_STORE_READ, path, &value, &length);
+    if (error)
+        return error == XENPV_ENOENT ? 0 : error;
+    snprintf(dir, XENPV_STORE_PATH_MAX, "%s", value);
+    free(value);
+    return 0;
+}
+
+/* Guests write what they like into a frontend's `backend`: both ends must name each other. */
+static bool is_known(const struct all *all, const char *backend, const char *frontend)
+{
+    for (size_t i = 0; i < all->pair_count; i++) {
+        const struct pair *pair = &all->pairs[i];
+        const struct xenpv_device *device = &pair->row.device;
+        char dir[XENPV_STORE_PATH_MAX];
+
+        snprintf(dir, sizeof(dir), DOMAINS "/%u/device/%s/%u", pair->domid, device->class_name,
+                 device->id);
+        if (strcmp(device->backend, backend) == 0 && strcmp(dir, frontend) == 0)
             return true;
+    }
     return false;
 }
 
@@ -198,18 +224,12 @@ static int read_state(struct machine *machine, const char *dir, uint8_t *state)
 }
 
 /* The end that a backend's directory names; a console's, for one, is not below device/. */
-static int look_back(struct machine *machine, struct pair *pair)
+static int look_back(struct machine *machine, struct pair *pair, const char *dir)
 {
-    char path[XENPV_STORE_PATH_MAX + 16], dir[XENPV_STORE_PATH_MAX], *value;
-    uint32_t length;
     int error;
 
-    snprintf(path, sizeof(path), "%s/frontend", pair->row.device.backend);
-    error = store_get(machine, XENPV_STORE_READ, path, &value, &length);
-    if (error)
-        return error == XENPV_ENOENT ? 0 : error;
-    snprintf(dir, sizeof(dir), "%s", value);
-    free(value);
+    if (dir[0] == '\0')
+        return 0;
     error = exists(machine, dir, &pair->has_frontend);
     return error ? error : read_state(machine, dir, &pair->row.device.frontend_state);
 }
@@ -220,13 +240,16 @@ static int add_backend(struct all *all, const char *path, const char *name, void
     const struct way *way = ctx;
     struct xenpv_device device = {.backend_id = way->backend_id};
     struct pair *pair;
-    char devices[48];
+    char devices[48], frontend[XENPV_STORE_PATH_MAX];
     uint64_t id;
     int error;
 
     snprintf(device.backend, sizeof(device.backend), "%s/%s", path, name);
-    if (!number_of(name, UINT32_MAX, &id) || is_known(all, device.backend))
+    if (!number_of(name, UINT32_MAX, &id))
         return 0;
+    error = read_frontend(all->machine, device.backend, frontend);
+    if (error || is_known(all, device.backend, frontend))
+        return error;
     device.id = (uint32_t)id;
     snprintf(device.class_name, sizeof(device.class_name), "%s", way->class_name);
     error = read_state(all->machine, device.backend, &device.backend_state);
@@ -238,7 +261,7 @@ static int add_backend(struct all *all, const char *path, const char *name, void
     pair->has_backend = true;
     snprintf(devices, sizeof(devices), DOMAINS "/%u/device", way->frontend_id);
     error = row_fill(all->machine, devices, &device, &pair->row);
-    return error ? error : look_back(all->machine, pair);
+    return error ? error : look_back(all->machine, pair, frontend);
 }
 
 static int add_frontend_domain(struct all *all, const char *path, const char *name, void *ctx)
