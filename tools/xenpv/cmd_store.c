@@ -97,7 +97,7 @@ const struct command store_commands[] = {
      "Prints each PATH at once, then the path of each node that changes, of these or of any\n"
      "below them. Changes of one node that come fast may be one. When too many come at once\n"
      "it prints the PATH in place of those that it has lost. In dom0 @introduceDomain and\n"
-     "@releaseDomain tell of domains that come and go.\n"
+     "@releaseDomain tell of domains that come and go. In JSON a line for each path.\n"
      "  -n, --count N            end after N lines\n"
      "  --watch-timeout MS       end after so long, with exit status 1 (0: never)\n",
      .options = OPTION_COUNT | OPTION_WATCH,

@@ -115,13 +115,8 @@ static int run(struct watch *watch, int count)
 {
     int status = begin(watch, count);
 
-    if (status == STATUS_DONE) {
-        if (watch->options->json)
-            json_open(NULL, '[');
+    if (status == STATUS_DONE)
         status = follow(watch);
-        if (watch->options->json)
-            json_close(']');
-    }
     end(watch);
     return status;
 }
@@ -134,5 +129,7 @@ int run_store_watch(const struct options *options, int count, char **arguments)
     if (status != STATUS_DONE)
         return status;
     watch.machine->listens = true;
+    if (options->json)
+        json_lines();
     return machine_close(watch.machine, run(&watch, count));
 }
