@@ -27,7 +27,7 @@ enum xenpv_error {
     XENPV_ENOSPC = -7,     /* a quota of the store is used up */
     XENPV_E2BIG = -8,      /* larger than the store, the ring or the buffer allows */
     XENPV_EBUSY = -9,      /* somebody else holds it, or still maps it */
-    XENPV_EIO = -10,       /* the backend failed the request */
+    XENPV_EIO = -10,       /* the other end failed the request: the backend, or the store */
     XENPV_ENOTSUP = -11,   /* the peer or the port does not have this feature */
     XENPV_EROFS = -12,     /* a write to a read-only disk */
     XENPV_ERANGE = -13,    /* beyond the end of the disk */
@@ -39,7 +39,7 @@ enum xenpv_error {
     XENPV_ESTALE = -19,    /* the guest was suspended: grants and ports of before are void */
     XENPV_ENOGRANT = -20,  /* no grant reference is free */
     XENPV_ENOPORT = -21,   /* no event channel is free */
-    XENPV_ESTORE = -22,    /* the store cannot be reached, or answered nonsense */
+    XENPV_ESTORE = -22,    /* the store cannot be reached, or broke its protocol */
     XENPV_ENOXEN = -23,    /* this is no Xen guest, or its devices cannot be opened */
 };
 
@@ -116,7 +116,7 @@ struct xenpv_detail {
 /* The symbolic name, e.g. "XENPV_EIO"; "XENPV_E?" for a number that is none. Any thread. */
 const char *xenpv_error_name(int error);
 
-/* What the error means, in a few words of English, e.g. "the backend failed the request". */
+/* What the error means, in a few words of English, e.g. "the other end failed the request". */
 const char *xenpv_error_text(int error);
 
 /* A check's stable short name, e.g. "rsp-id", and what it demands. "?" for a number that is none.

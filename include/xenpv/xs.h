@@ -74,7 +74,7 @@ int xenpv_xs_init(void *memory, const struct xenpv_xs_config *config, struct xen
  *            timeout_ms; then all that is pending ends so, and may yet take effect. A LIST above
  *            4,096 bytes is asked for in parts; if the node changes meanwhile that begins anew, the
  *            ninth time it is XENPV_EAGAIN; XENPV_E2BIG also where the server knows no parts.
- *            Error texts of the server that nobody knows are XENPV_EIO.
+ *            Error texts of the server that nobody knows are XENPV_EIO, as EIO is.
  * ->watch    answers before the server has: what it refuses is known to xenpv_xs_watch_status
  *            later, and poked once. XENPV_E2BIG: a path above 255 bytes. XENPV_EEXIST: the cookie
  *            has a watch. XENPV_ENOMEM: there are `watches`, or as many are being taken down.

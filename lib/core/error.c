@@ -17,7 +17,7 @@ static const struct name errors[] = {
     {"XENPV_ENOSPC", "a quota of the store is used up"},
     {"XENPV_E2BIG", "it is too large"},
     {"XENPV_EBUSY", "somebody else holds it"},
-    {"XENPV_EIO", "the backend failed the request"},
+    {"XENPV_EIO", "the other end failed the request"},
     {"XENPV_ENOTSUP", "the peer does not support it"},
     {"XENPV_EROFS", "the disk is read-only"},
     {"XENPV_ERANGE", "it is beyond the end of the disk"},

@@ -143,7 +143,7 @@ cp big.img shrinks.img
 } >out
 status=$(<status)
 judge "a source that fails" 1 \
-    "vbd/51712: at offset 4194304: the backend failed the request; 4194304 bytes before it were copied"
+    "vbd/51712: at offset 4194304: the other end failed the request; 4194304 bytes before it were copied"
 
 echo "# copy: signals"
 # A FIFO without a writer keeps the tool in open(2).

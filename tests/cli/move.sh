@@ -89,7 +89,7 @@ cp big.img shrinks.img
 } >out
 status=$(<status)
 judge "a backend that fails" 1 \
-    "vbd/51712: at offset 4194304: the backend failed the request; 4194304 bytes before it were read"
+    "vbd/51712: at offset 4194304: the other end failed the request; 4194304 bytes before it were read"
 slice big.img 0 4194304 >part
 same "a backend that fails: what came before" out part
 

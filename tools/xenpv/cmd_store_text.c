@@ -25,6 +25,8 @@ const char *node_error(int error)
         return "others kept changing the store meanwhile, and it was tried often; try again";
     case XENPV_ENOTSUP:
         return "this port cannot do that";
+    case XENPV_EIO:
+        return "the store failed the request";
     case XENPV_ETIMEDOUT:
         return "the store did not answer in time";
     default:

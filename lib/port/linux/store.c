@@ -13,21 +13,23 @@ static const struct {
     int error_number;
     int error;
 } errors[] = {
-    {EINVAL, XENPV_EINVAL}, {ENOMEM, XENPV_ENOMEM}, {ENOENT, XENPV_ENOENT}, {EACCES, XENPV_EACCES},
-    {EPERM, XENPV_EACCES},  {EROFS, XENPV_EACCES},  {EEXIST, XENPV_EEXIST}, {EAGAIN, XENPV_EAGAIN},
-    {ENOSPC, XENPV_ENOSPC}, {E2BIG, XENPV_E2BIG},   {EBUSY, XENPV_EBUSY},   {ENOSYS, XENPV_ENOTSUP},
-    {EMFILE, XENPV_ENOMEM}, {ENFILE, XENPV_ENOMEM},
+    {EINVAL, XENPV_EINVAL},    {ENOMEM, XENPV_ENOMEM}, {ENOENT, XENPV_ENOENT},
+    {EACCES, XENPV_EACCES},    {EPERM, XENPV_EACCES},  {EROFS, XENPV_EACCES},
+    {EEXIST, XENPV_EEXIST},    {EAGAIN, XENPV_EAGAIN}, {ENOSPC, XENPV_ENOSPC},
+    {E2BIG, XENPV_E2BIG},      {EBUSY, XENPV_EBUSY},   {ENOSYS, XENPV_ENOTSUP},
+    {EMFILE, XENPV_ENOMEM},    {ENFILE, XENPV_ENOMEM}, {EISDIR, XENPV_EINVAL},
+    {ENOTEMPTY, XENPV_EINVAL}, {EISCONN, XENPV_EBUSY}, {EIO, XENPV_EIO},
 };
 
-/* Any other number is what libxenstore has when its connection is gone, or xenstored when it is
- * lost. */
+/* Any other number is what libxenstore has when its connection is gone. */
 int xenpv_linux_store_error(struct xs_handle *store, int error_number)
 {
     /*
-     * EINVAL is xenstored's answer to a malformed path, and libxenstore's own when the connection
-     * broke under a request. It has closed its descriptor then, and any further request fails.
+     * EINVAL is xenstored's answer to a malformed path, EIO to what it failed at, and both may be
+     * libxenstore's own when the connection broke under a request. It has closed its descriptor
+     * then, and any further request fails.
      */
-    if (error_number == EINVAL) {
+    if (error_number == EINVAL || error_number == EIO) {
         char *path = xs_get_domain_path(store, 0);
 
         if (!path)

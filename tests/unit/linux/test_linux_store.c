@@ -97,11 +97,12 @@ static void test_errors(void **state)
         const char *name;
         int error;
     } cases[] = {
-        {"EINVAL", XENPV_EINVAL}, {"EACCES", XENPV_EACCES},  {"EEXIST", XENPV_EEXIST},
-        {"ENOENT", XENPV_ENOENT}, {"ENOMEM", XENPV_ENOMEM},  {"ENOSPC", XENPV_ENOSPC},
-        {"E2BIG", XENPV_E2BIG},   {"EPERM", XENPV_EACCES},   {"EROFS", XENPV_EACCES},
-        {"EBUSY", XENPV_EBUSY},   {"EAGAIN", XENPV_EAGAIN},  {"ENOSYS", XENPV_ENOTSUP},
-        {"EIO", XENPV_ESTORE},    {"EISCONN", XENPV_ESTORE}, {"ENONSENSE", XENPV_EINVAL},
+        {"EINVAL", XENPV_EINVAL}, {"EACCES", XENPV_EACCES},    {"EEXIST", XENPV_EEXIST},
+        {"ENOENT", XENPV_ENOENT}, {"ENOMEM", XENPV_ENOMEM},    {"ENOSPC", XENPV_ENOSPC},
+        {"E2BIG", XENPV_E2BIG},   {"EPERM", XENPV_EACCES},     {"EROFS", XENPV_EACCES},
+        {"EBUSY", XENPV_EBUSY},   {"EAGAIN", XENPV_EAGAIN},    {"ENOSYS", XENPV_ENOTSUP},
+        {"EIO", XENPV_EIO},       {"EISCONN", XENPV_EBUSY},    {"ENONSENSE", XENPV_EINVAL},
+        {"EISDIR", XENPV_EINVAL}, {"ENOTEMPTY", XENPV_EINVAL},
     };
     struct xenpv_store_op op = {.type = XENPV_STORE_MKDIR, .dir = "/d"};
 
