@@ -132,9 +132,9 @@ bool xenpv_agent_poll(struct xenpv_agent *agent, struct xenpv_agent_event *event
 /*
  * From now on these keys, and no others, are published: those that are new or have another value
  * are written, those that are missing are removed; then data/updated is written. All are written
- * again after a suspend or a loss of the store. They are copied. XENPV_E2BIG: more than
- * config.keys, those not yet removed included, and nothing has changed; XENPV_EINVAL: one that is
- * empty or has no NUL.
+ * again after a suspend or a loss of the store; what the quota had no room for is tried again with
+ * each call. They are copied. XENPV_E2BIG: more than config.keys, those not yet removed included,
+ * and nothing has changed; XENPV_EINVAL: one that is empty or has no NUL.
  */
 int xenpv_agent_publish(struct xenpv_agent *agent, const struct xenpv_agent_key *keys,
                         uint32_t count);

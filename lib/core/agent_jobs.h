@@ -41,6 +41,7 @@ struct agent_row {
     struct xenpv_agent_key key; /* an empty name: the row is free */
     bool write, remove;         /* is wanted of the store */
     bool refused;               /* until it has another value, or the store is another */
+    bool full;                  /* refused for the quota: until the next list; it has been said */
     bool kept;                  /* while a new list is compared */
 };
 

@@ -69,12 +69,14 @@ static void take(struct xenpv_agent *agent, const struct xenpv_agent_key *key)
         index = find(agent, ""); /* check_keys has seen that there is one */
     row = &agent->rows[index];
     row->kept = true;
-    if (!row->remove && is_same(row->key.name, key->name) && is_same(row->key.value, key->value))
+    if (!row->remove && is_same(row->key.name, key->name) && is_same(row->key.value, key->value)) {
+        row->write |= row->refused && row->full;
+        row->refused &= !row->full;
         return;
+    }
     row->key = *key;
     row->write = true;
-    row->remove = false;
-    row->refused = false;
+    row->remove = row->refused = row->full = false;
 }
 
 int xenpv_agent_publish(struct xenpv_agent *agent, const struct xenpv_agent_key *keys,
@@ -98,7 +100,7 @@ void agent_republish(struct xenpv_agent *agent)
 {
     for (uint32_t i = 0; i < agent->config.keys; i++) {
         agent->rows[i].write = !is_free(&agent->rows[i]);
-        agent->rows[i].refused = false;
+        agent->rows[i].refused = agent->rows[i].full = false;
     }
     agent_want(agent, AGENT_PUBLISH);
 }
@@ -153,15 +155,16 @@ static void settle_row(struct agent_row *row, const struct agent_slot *slot, boo
     if (removed && row->remove)
         *row = (struct agent_row){0};
     else if (!removed && is_same(row->key.value, slot->key.value))
-        row->write = false;
+        row->write = row->full = false;
 }
 
 static void refuse(struct xenpv_agent *agent, struct agent_row *row, int error)
 {
-    if (!row->refused)
+    if (!row->refused && !row->full)
         agent_log(agent, XENPV_LOG_WARN, row->key.name,
                   ": cannot be published: ", xenpv_error_text(error));
     row->refused = true;
+    row->full = error == XENPV_ENOSPC;
     row->write = false;
 }
 

@@ -285,9 +285,10 @@ static void test_keys_that_the_store_refuses(void **state)
     rig_end(&rig);
 }
 
+/* Said once for each key, and tried again with each list. */
 static void test_the_quota_is_full(void **state)
 {
-    struct xenpv_mock_limits limits = {.store_nodes = 60};
+    struct xenpv_mock_limits limits = {.store_nodes = 100};
     struct xenpv_agent_key keys[64];
     struct agent_rig rig = {0};
 
@@ -296,6 +297,12 @@ static void test_the_quota_is_full(void **state)
     rig.port = rig.machine.guest;
     xenpv_agent_config_init(&rig.config, &rig.port);
     rig_start(&rig);
+    for (uint32_t i = 0; i < 60; i++) {
+        char path[32];
+
+        snprintf(path, sizeof(path), "data/other/%u", i);
+        assert_int_equal(try_write(&rig.port, path, ""), XENPV_OK);
+    }
     for (uint32_t i = 0; i < COUNT(keys); i++) {
         keys[i] = (struct xenpv_agent_key){0};
         snprintf(keys[i].name, sizeof(keys[i].name), "data/many/%u", i);
@@ -305,6 +312,17 @@ static void test_the_quota_is_full(void **state)
     assert_true(rig_info(&rig).published > 0);
     assert_int_equal(rig_info(&rig).refused + rig_info(&rig).published, COUNT(keys));
     assert_non_null(strstr(rig.machine.line, xenpv_error_text(XENPV_ENOSPC)));
+    rig.machine.line[0] = '\0';
+    publish(&rig, keys, COUNT(keys));
+    assert_true(rig_info(&rig).refused > 0);
+    assert_int_equal(rig_info(&rig).waiting, 0);
+    assert_string_equal(rig.machine.line, "");
+    assert_int_equal(xenpv_mock_rm(rig.machine.mock, SELF "data/other"), XENPV_OK);
+    rig_step(&rig);
+    assert_true(rig_info(&rig).refused > 0);
+    publish(&rig, keys, COUNT(keys));
+    assert_int_equal(rig_info(&rig).refused, 0);
+    assert_int_equal(rig_info(&rig).published, COUNT(keys));
     rig_end(&rig);
 }
 
