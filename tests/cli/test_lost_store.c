@@ -136,6 +136,25 @@ static void test_a_lost_store_ends_the_agent(void **state)
     assert_non_null(strstr(said, "event=ended error="));
 }
 
+/* Nothing else changes meanwhile. */
+static void test_the_agent_publishes_again_what_was_refused(void **state)
+{
+    static const char *const words[] = {"agent", NULL};
+    static const char key[] = "11.0 attr/PVAddons/Installed|1";
+    pid_t pid;
+
+    (void)state;
+    xenstored_refuse(server, XS_READ, "ENOENT");
+    xenstored_refuse(server, XS_WRITE, "ENOSPC");
+    pid = start(words);
+    await_request(key);
+    xenstored_answer(server, XS_WRITE, "OK", 3);
+    await_request(key);
+    await_request("11.0 data/updated|");
+    kill(pid, SIGTERM);
+    assert_int_equal(status_of(pid), 0);
+}
+
 /* Whether a parent is empty, and that it goes, is one transaction: given up, or tried 50 times. */
 static void test_rm_t_is_one_transaction(void **state)
 {
@@ -196,6 +215,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_lost_store_ends_who_waits_for_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_lost_store_ends_the_agent, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_the_agent_publishes_again_what_was_refused, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(test_rm_t_is_one_transaction, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_signal_takes_no_message, set_up, tear_down),
     };

@@ -17,11 +17,12 @@
  * after which the guest is another. */
 #define INQUIRY_MS     1000u
 #define LOOK_MS        20u
-#define LOOKS_PER_JOBS 25u   /* to ask an init for its jobs takes a process */
-#define CLOSE_MS       5000u /* for the store to take back what was published */
-#define MOCK_REST_MS   2000u /* between two things that the mock's toolstack does */
-#define PUBLISH_MS     1000u /* a device that connects changes its directory many times */
-#define PULSE_MS       5000u /* between two questions whether the store is there still */
+#define LOOKS_PER_JOBS 25u    /* to ask an init for its jobs takes a process */
+#define CLOSE_MS       5000u  /* for the store to take back what was published */
+#define MOCK_REST_MS   2000u  /* between two things that the mock's toolstack does */
+#define PUBLISH_MS     1000u  /* a device that connects changes its directory many times */
+#define AGAIN_MS       10000u /* a quota that was used up may have room again */
+#define PULSE_MS       5000u  /* between two questions whether the store is there still */
 #define NEVER          UINT64_MAX
 
 struct service {
@@ -212,6 +213,16 @@ static void publish(struct service *service)
                                                {NULL, NULL}});
 }
 
+/* Nobody tells when a quota has room again; the pulse wakes us. */
+static bool is_to_try_again(const struct service *service)
+{
+    struct xenpv_agent_info info;
+
+    xenpv_agent_get_info(service->agent, &info);
+    return info.refused && service->pulse != NEVER &&
+           now_of(service) >= service->publish_after + AGAIN_MS;
+}
+
 static void publish_changes(struct service *service)
 {
     const struct xenpv_port *port = &service->port;
@@ -219,7 +230,7 @@ static void publish_changes(struct service *service)
 
     if (service->watching)
         moved |= port->store->fired(port->ctx, &service->watching);
-    service->stale |= moved;
+    service->stale |= moved || is_to_try_again(service);
     if (!service->stale || now_of(service) < service->publish_after)
         return;
     service->stale = false;
@@ -301,6 +312,7 @@ static int begin(struct service *service)
     service->watching = port->store->watch(port->ctx, "device", &service->watching) == 0;
     step(service);
     publish(service);
+    service->publish_after = now_of(service);
     step(service);
     agent_say(service->options, "started",
               (const struct agent_field[]){{"mode", is_active(service) ? "active" : "passive"},
