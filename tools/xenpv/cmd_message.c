@@ -10,7 +10,7 @@
 #include "message.h"
 #include "store.h"
 
-/* "KEY", "DOMAIN 7: KEY" */
+/* "message receive KEY: PATH: why", or that there is no such domain. */
 static int complain_of(const struct mailbox *mailbox, const char *verb, const char *key, int error)
 {
     const char *space = key[0] ? " " : "";
