@@ -97,7 +97,8 @@ static void add_devices(struct machine *machine, struct agent_facts *facts)
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* The network card that an interface is, of the kernel's own frontend. */
+/* The network card that an interface is, of the kernel's own frontend. What stands behind a colon is
+ * the label of an address. */
 static bool vif_of(const char *interface, uint32_t *vif)
 {
     char path[96], target[256];
@@ -105,7 +106,8 @@ static bool vif_of(const char *interface, uint32_t *vif)
     uint64_t number;
     ssize_t got;
 
-    snprintf(path, sizeof(path), "/sys/class/net/%.32s/device", interface);
+    snprintf(path, sizeof(path), "/sys/class/net/%.*s/device", (int)strcspn(interface, ":"),
+             interface);
     got = readlink(path, target, sizeof(target) - 1);
     if (got < 0)
         return false;
