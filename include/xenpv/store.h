@@ -7,8 +7,8 @@
 /*
  * What the store answers has one meaning on every port. XENPV_EIO: it was reached, and failed the
  * request (xs_wire.h EIO); what else was asked stands. XENPV_ESTORE: it cannot be reached, or does
- * not keep to its protocol; nobody can say what of a batch took effect. An error that xs_wire.h does
- * not have is XENPV_EIO over a ring page, and XENPV_EINVAL where libxenstore makes that of it.
+ * not keep to its protocol; nobody can say what of a batch took effect. An error that xs_wire.h
+ * does not have is XENPV_EIO over a ring page, and XENPV_EINVAL where libxenstore makes that of it.
  */
 #ifndef XENPV_STORE_H
 #define XENPV_STORE_H

@@ -27,9 +27,9 @@
  * A connection that is broken, or that the server gave up (`error` in the page is not 0, whatever
  * feature bits there are), is reconnected if the server can do that: at once, then once a second.
  * The same happens when the server says that it began anew, and, if the ring is not empty, at the
- * start. What is pending ends with XENPV_ESTORE, transactions are gone, and every watch is set again
- * and poked: whatever an event would have told is to be read again. Without that ability it stays
- * broken until xenpv_xs_resume.
+ * start. What is pending ends with XENPV_ESTORE, transactions are gone, and every watch is set
+ * again and poked: whatever an event would have told is to be read again. Without that ability it
+ * stays broken until xenpv_xs_resume.
  */
 #ifndef XENPV_XS_H
 #define XENPV_XS_H

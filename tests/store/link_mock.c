@@ -74,8 +74,8 @@ static bool ring_wait(void *ctx)
     return event;
 }
 
-/* A domain has one ring, which lasts: who joins it next is to cope with what is left in it. Where he
- * cannot have it emptied, half a message may be on its way: he needs one that is new. */
+/* A domain has one ring, which lasts: who joins it next is to cope with what is left in it. Where
+ * he cannot have it emptied, half a message may be on its way: he needs one that is new. */
 static void ring_leave(void *ctx)
 {
     const struct mock_ring *ring = ctx;

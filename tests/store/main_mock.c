@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The store suite on the mock's xenstored: store_mock [-v] [--only TEXT] WORLD...
- * WORLD is mock, mock-guest: what dom0 says, or a guest; client, client-guest: over a ring page, of a
- * server that advertises nothing; client-guest-reconnect, client-guest-error: of one that does.
+ * WORLD is mock, mock-guest: what dom0 says, or a guest; client, client-guest: over a ring page, of
+ * a server that advertises nothing; client-guest-reconnect, client-guest-error: of one that does.
  */
 #include "links_mock.h"
 

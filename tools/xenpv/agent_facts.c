@@ -97,8 +97,8 @@ static void add_devices(struct machine *machine, struct agent_facts *facts)
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* The network card that an interface is, of the kernel's own frontend. What stands behind a colon is
- * the label of an address. */
+/* The network card that an interface is, of the kernel's own frontend. What stands behind a colon
+ * is the label of an address. */
 static bool vif_of(const char *interface, uint32_t *vif)
 {
     char path[96], target[256];

@@ -13,7 +13,7 @@
 int store_run(struct machine *machine, struct xenpv_store_op *ops, uint32_t count,
               bool transaction);
 
-/* The same of a transaction that a failing question, too, gives up: see struct xenpv_store_batch. */
+/* The same of a transaction that a failing question gives up, too: struct xenpv_store_batch. */
 int store_run_strict(struct machine *machine, struct xenpv_store_op *ops, uint32_t count);
 
 /*

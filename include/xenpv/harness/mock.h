@@ -194,8 +194,9 @@ uint32_t xenpv_mock_wire_get(struct xenpv_mock_wire *wire, void *bytes, uint32_t
 /*
  * The page of xs_wire.h's struct xenstore_domain_interface through which the domain may speak to
  * xenstored, 4,096 bytes, and its event channel, a local port of that domain that its ledger leaves
- * out. What the server advertises there xenpv_mock_set_store_features says. It serves the page inside of event->notify on that port and of xenpv_mock_advance; events that others cause
- * come when they cause them. The page lasts as long as the machine. Asked for again, the same is
+ * out. What the server advertises there xenpv_mock_set_store_features says. It serves the page
+ * inside of event->notify on that port and of xenpv_mock_advance; events that others cause come
+ * when they cause them. The page lasts as long as the machine. Asked for again, the same is
  * answered; but after a suspend the toolstack has made a new connection of it: the page is zeroed,
  * the port is a new one, and watches and transactions are gone.
  * XENPV_ENOENT, XENPV_ENOPORT, XENPV_ENOMEM.
@@ -207,7 +208,7 @@ int xenpv_mock_wire_ring(struct xenpv_mock *mock, uint16_t domid, void **page, u
  *   0                  C xenstored of Xen 4.17: whatever `connection` says, it does not reconnect a
  *                      page, but for a restart's end; it sets `error`, though no bit says so
  *   RECONNECT          oxenstored: it reconnects, and never sets `error`
- *   ERROR              C xenstored from Xen 4.21 on
+ *   ERROR              a C xenstored younger than that
  *   RECONNECT | ERROR  no server yet, though the protocol has it; so at the start
  * XENPV_EINVAL: any other bit.
  */
@@ -219,9 +220,10 @@ int xenpv_mock_set_store_features(struct xenpv_mock *mock, uint32_t features);
  * xenstored ends and is started anew. Watches, transactions and what was on its way are gone.
  * Connections of xenpv_mock_wire_open are dropped. A ring page, if it was made with
  * XENPV_MOCK_STORE_RECONNECT, has 1, reconnecting, in `connection`, and its port an event; the next
- * xenpv_mock_advance empties any page, puts 0 there and sends another event. The ports connect again by themselves: their pending batches end with XENPV_ESTORE, their
- * watches are armed again and poked. `keep` true: the store is as it was; false: as that of a fresh
- * machine, without the directories of other domains. XENPV_ENOMEM: nothing has happened.
+ * xenpv_mock_advance empties any page, puts 0 there and sends another event. The ports connect
+ * again by themselves: their pending batches end with XENPV_ESTORE, their watches are armed again
+ * and poked. `keep` true: the store is as it was; false: as that of a fresh machine, without the
+ * directories of other domains. XENPV_ENOMEM: nothing has happened.
  */
 int xenpv_mock_store_restart(struct xenpv_mock *mock, bool keep);
 
