@@ -140,17 +140,15 @@ static void test_a_lost_store_ends_the_agent(void **state)
 static void test_the_agent_publishes_again_what_was_refused(void **state)
 {
     static const char *const words[] = {"agent", NULL};
-    static const char key[] = "11.0 attr/PVAddons/Installed|1";
     pid_t pid;
 
     (void)state;
     xenstored_refuse(server, XS_READ, "ENOENT");
     xenstored_refuse(server, XS_WRITE, "ENOSPC");
     pid = start(words);
-    await_request(key);
+    await_request("11.0 attr/PVAddons/Installed|1");
     xenstored_answer(server, XS_WRITE, "OK", 3);
-    await_request(key);
-    await_request("11.0 data/updated|");
+    await_request("11.0 data/updated|"); /* which is written once a key was */
     kill(pid, SIGTERM);
     assert_int_equal(status_of(pid), 0);
 }
