@@ -14,6 +14,7 @@
 
 #include "core/blk_device.h"
 #include "life.h"
+#include "stride.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -202,13 +203,15 @@ static void run_all(bool connecting, uint32_t recover_ms)
 {
     static const uint32_t later[] = {0, 1, 2, 4, 9};
     struct pair pair = {.connecting = connecting, .recover_ms = recover_ms};
+    uint64_t count = 0;
 
     for (pair.first = 0; pair.first < COUNT(events); pair.first++) {
         for (pair.second = 0; pair.second < COUNT(events); pair.second++) {
             for (pair.at = 0; pair.at < STEPS; pair.at += connecting ? 1 : 3) {
                 for (size_t i = 0; i < COUNT(later); i++) {
                     pair.later = later[i];
-                    run_pair(&pair);
+                    if (count++ % stride() == 0)
+                        run_pair(&pair);
                 }
             }
         }

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "life.h"
+#include "stride.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -195,10 +196,10 @@ static void run_scene(enum scene scene, uint32_t recover_ms)
     for (int elsewhere = 0; elsewhere < 2; elsewhere++) {
         for (size_t mode = 0; mode < COUNT(modes); mode++) {
             for (size_t i = 0; i < COUNT(later); i++) {
-                uint64_t at = 1;
+                uint64_t at = 1 + i % stride();
 
                 while (at < 400 && run(scene, mode, at, later[i], elsewhere, recover_ms))
-                    at += later[i] ? 3 : 1;
+                    at += (later[i] ? 3 : 1) * stride();
                 if (i == 0)
                     moments += at;
             }

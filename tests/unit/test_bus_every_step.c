@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "bus_worlds.h"
+#include "stride.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -158,7 +159,7 @@ static void test_seed_O8_suspended_at_every_turn(void **state)
         uint64_t turns;
 
         do {
-            life.suspend_at[0] += life.slow ? 3 : 1;
+            life.suspend_at[0] += (life.slow ? 3 : 1) * stride();
             turns = suspended_life(&life);
         } while (life.suspend_at[0] < turns);
     }
@@ -175,7 +176,7 @@ static void test_seed_O8_suspended_twice(void **state)
                             .suspended = i & 1 ? bus_world_restore : NULL,
                             .slow = i};
 
-        for (uint64_t first = 2; first < turns; first += 2) {
+        for (uint64_t first = 2; first < turns; first += 2 * stride()) {
             for (uint64_t gap = 1; gap < 60; gap += 1 + gap / 3) {
                 life.suspend_at[0] = first;
                 life.suspend_at[1] = first + gap;
@@ -197,7 +198,7 @@ static void test_RL_05_closed_at_every_step(void **state)
         uint64_t steps;
 
         do {
-            life.close_at += life.slow ? 3 : 1;
+            life.close_at += (life.slow ? 3 : 1) * stride();
             begin(&rig, &life);
             live(&rig, &life);
             steps = rig.steps;
@@ -215,7 +216,7 @@ static void test_RL_05_suspended_and_closed(void **state)
         struct life life = {.suspended = i ? bus_world_restore : NULL, .slow = i ? 1 : 20};
         uint64_t turns = whole_life(&life).turns;
 
-        for (life.suspend_at[0] = 2; life.suspend_at[0] < turns; life.suspend_at[0]++) {
+        for (life.suspend_at[0] = 2; life.suspend_at[0] < turns; life.suspend_at[0] += stride()) {
             for (uint64_t step = 0; step < 60; step += 1 + step / 4) {
                 struct bus_rig rig;
 
@@ -276,7 +277,7 @@ static void test_seed_O7_any_call_fails(void **state)
         uint64_t calls;
 
         do {
-            life.fail_at++;
+            life.fail_at += stride();
             calls = failing_life(&life, life.fail_at);
         } while (life.fail_at < calls);
     }
@@ -293,7 +294,7 @@ static void test_seed_O7_store_is_out(void **state)
         uint64_t calls;
 
         do {
-            life.fail_at++;
+            life.fail_at += stride();
             begin(&rig, &life);
             faulty->fail_at = 0;
             bus_rig_connect(&rig);
@@ -321,7 +322,7 @@ static void test_seed_O8_suspended_while_failing(void **state)
     struct counts counts = whole_life(&life);
 
     (void)state;
-    for (life.fail_at = 1; life.fail_at <= counts.calls; life.fail_at++) {
+    for (life.fail_at = 1; life.fail_at <= counts.calls; life.fail_at += stride()) {
         for (uint64_t step = 1; step <= counts.steps; step++) {
             struct bus_rig rig;
 
