@@ -22,13 +22,13 @@ static void keep_to_one_line(char *text)
 /* What is long is a path or a name, in the middle; why it is wrong stands at the end. */
 static void shorten(char *text)
 {
-    static const char gap[] = "...";
-    size_t length = strlen(text), half = (LINE_MAX_BYTES - strlen(gap)) / 2;
+    enum { GAP = 3, HALF = (LINE_MAX_BYTES - GAP) / 2 };
+    size_t length = strlen(text);
 
     if (length <= LINE_MAX_BYTES)
         return;
-    memcpy(text + half, gap, strlen(gap));
-    memmove(text + half + strlen(gap), text + length - half, half + 1);
+    memset(text + HALF, '.', GAP);
+    memmove(text + HALF + GAP, text + length - HALF, HALF + 1);
 }
 
 static void PRINTF_LIKE(1, 0) write_line(const char *format, va_list arguments)
