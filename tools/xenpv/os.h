@@ -36,7 +36,10 @@ struct os_wait {
 };
 #define OS_WAITS_MAX 132u /* two disks of 64 queues, the store, a stream */
 
-/* Until one is ready, a signal asks us to end, or `ms` have passed (UINT64_MAX: for ever). */
+/*
+ * Until one is ready, a signal asks us to end, or `ms` have passed (UINT64_MAX: for ever). A signal
+ * ends one wait of each thread, also one that begins after it.
+ */
 void os_wait(const struct os_wait *waits, unsigned count, uint64_t ms);
 
 /* ------------------------------------------------------------------------------------- files -- */

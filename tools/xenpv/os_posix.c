@@ -21,7 +21,8 @@ static const int stop_signals[] = {SIGINT, SIGTERM, SIGHUP};
 #define STOP_SIGNALS (sizeof(stop_signals) / sizeof(stop_signals[0]))
 
 static volatile sig_atomic_t stop_signal;
-static int stop_pipe[2] = {-1, -1}; /* readable once a signal came: no wait can miss it */
+static int stop_pipe[2] = {-1, -1};  /* readable once a signal came: no wait can miss it */
+static _Thread_local bool stop_woke; /* this thread's wait for it is over */
 
 static void on_stop(int number)
 {
@@ -110,16 +111,21 @@ void os_free(void *memory)
 void os_wait(const struct os_wait *waits, unsigned count, uint64_t ms)
 {
     struct pollfd fds[OS_WAITS_MAX + 1];
+    bool listens = !stop_woke;
     nfds_t used = 0;
 
-    /* Once stopped we close down, and that waits for the device only. */
-    if (!stop_signal)
+    /*
+     * A signal ends one wait, be it one that has begun after whoever waits last asked for signals.
+     * Then we close down, and that waits for the device only.
+     */
+    if (listens)
         fds[used++] = (struct pollfd){.fd = stop_pipe[0], .events = POLLIN};
     for (unsigned i = 0; i < count; i++)
         if (waits[i].handle != XENPV_NO_HANDLE)
             fds[used++] = (struct pollfd){.fd = (int)waits[i].handle,
                                           .events = waits[i].writing ? POLLOUT : POLLIN};
-    poll(fds, used, ms > INT_MAX ? (ms == UINT64_MAX ? -1 : INT_MAX) : (int)ms);
+    if (poll(fds, used, ms > INT_MAX ? (ms == UINT64_MAX ? -1 : INT_MAX) : (int)ms) > 0 && listens)
+        stop_woke = fds[0].revents != 0;
 }
 
 /* ------------------------------------------------------------------------------------- files -- */
