@@ -3,8 +3,7 @@
  * What can be said of a request to XenStore before it is sent. Every port asks here first: a
  * message that is too long kills the connection (xs_wire.h), and an answer that is the same
  * everywhere is worth more than each server's own. Any thread.
- */
-/*
+ *
  * What the store answers has one meaning on every port. XENPV_EIO: it was reached, and failed the
  * request (xs_wire.h EIO); what else was asked stands. XENPV_ESTORE: it cannot be reached, or does
  * not keep to its protocol; nobody can say what of a batch took effect. An error that xs_wire.h
