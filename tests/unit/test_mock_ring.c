@@ -84,7 +84,7 @@ static void ring_put(struct ring *ring, uint32_t type, const void *payload, uint
 
 static void ring_expect(struct ring *ring, uint32_t type, const void *payload, uint32_t length)
 {
-    struct wire_message message;
+    struct wire_message message = {0};
 
     assert_int_equal(ring_read(ring, &message, WIRE_HEADER), WIRE_HEADER);
     assert_int_equal(message.type, type);

@@ -2,13 +2,16 @@
 # SPDX-License-Identifier: MIT
 # The command line tool's block commands on disks of Linux xen-blkback, the same in dom0 and in a guest:
 # between two disks, with and without each feature, on every ring, polled, and with few pages to share.
-# usage: blk.sh (disks 51712 and 51728, of 64 MiB both). Of the second, 8 MiB from 16 MiB on are discarded in
-# the end; the line "# discarded: SUM" has what is read there.
+# usage: blk.sh MIB [all] (disks 51712 and 51728, of MIB MiB both, at least 32; all: all of them with all
+# options). Of the second, 8 MiB from 16 MiB on are discarded in the end; the line "# discarded: SUM" has what
+# is read there.
 # shellcheck source=tests/xen/tap.sh
 . /root/tap.sh
 
 one=vbd/xvda two=vbd/xvdb
-size=$((64 * 1024 * 1024))
+size=$(($1 * 1024 * 1024))
+span="--length 8M"
+[ -z "${2:-}" ] || span=
 limit=/sys/module/xen_gntalloc/parameters/limit
 
 # used: the features that the first disk of the last run, with -v to /tmp/err, says it uses.
@@ -106,9 +109,9 @@ holds "copy again" xenpv blk copy $one $two --segments 256
 for options in "--queues 1 --ring-order 0 --no-indirect --no-persistent" "--queues 2 --ring-order 4" \
     "--segments 256" "--poll"; do
     # shellcheck disable=SC2086 # words
-    holds "copy $options" xenpv blk copy $one $two $options
+    holds "copy $options" xenpv blk copy $one $two $span $options
     # shellcheck disable=SC2086
-    holds "verify $options" xenpv blk verify $one $two $options
+    holds "verify $options" xenpv blk verify $one $two $span $options
 done
 
 # ---- few pages to share -----------------------------------------------------------------------------

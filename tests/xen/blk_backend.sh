@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # In dom0, which alone can unbind the backend's driver: the command line tool while its backend goes away, and
 # comes back or does not.
-# usage: blk_backend.sh (disks 51712 and 51728, of 64 MiB both)
+# usage: blk_backend.sh MIB (disks 51712 and 51728, of MIB MiB both)
 # shellcheck source=tests/xen/tap.sh
 . /root/tap.sh
 
@@ -46,7 +46,7 @@ wait $holder
 same "a signal while it is awaited" $? 143
 echo vbd-0-51712 >$driver/bind
 same "and the disk is good afterwards" "$(xenpv blk verify $one $two)" \
-    "vbd/51712 and vbd/51728 are equal: $((64 * 1024 * 1024)) bytes"
+    "vbd/51712 and vbd/51728 are equal: $(($1 * 1024 * 1024)) bytes"
 
 same "no lock file is left" "$(find /run -name 'xenpv-*')" ""
 finish

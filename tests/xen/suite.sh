@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # The command line tool on disks of Linux xen-blkback; the same in dom0 and in a guest.
-# usage: suite.sh SUM-OF-51712 SUM-OF-51728 SUM-OF-51744 TURNS (512 bytes, 1 MiB + 512, 64 MiB)
+# usage: suite.sh SUM-OF-51712 SUM-OF-51728 SUM-OF-51744 MIB TURNS (512 bytes, 1 MiB + 512, MIB MiB)
 # shellcheck source=tests/xen/tap.sh
 . /root/tap.sh
 
 device=vbd/51744
-size=$((64 * 1024 * 1024))
+size=$(($4 * 1024 * 1024))
 
 states() {
     for id in 51712 51728 51744; do
@@ -25,14 +25,14 @@ same "list and info change no state" "$(states)" "$before"
 # ---- reading --------------------------------------------------------------------------------------
 same "512 bytes are read" "$(xenpv blk read vbd/51712 | sum)" "$1"
 same "1 MiB + 512 are read" "$(xenpv blk read vbd/51728 | sum)" "$2"
-same "64 MiB are read" "$(xenpv blk read vbd/51744 | sum)" "$3"
+same "$4 MiB are read" "$(xenpv blk read vbd/51744 | sum)" "$3"
 same "a file is written" "$(xenpv blk read vbd/51728 --out /tmp/copy && sum </tmp/copy)" "$2"
 
 # ---- writing --------------------------------------------------------------------------------------
 # Of what xen-blkback takes to connect, most is for its queues and their pages.
 lean="--queues 1 --ring-order 0"
 # shellcheck disable=SC2086 # words
-for range in "0 512" "0 1" "511 2" "4095 8194" "12345 67891" "1048577 1048575" "67108863 1"; do
+for range in "0 512" "0 1" "511 2" "4095 8194" "12345 67891" "1048577 1048575" "$((size - 1)) 1"; do
     offset=${range% *} length=${range#* }
     head -c "$length" /dev/urandom >/tmp/data
     xenpv $lean blk read $device --offset $((offset > 512 ? offset - 512 : 0)) \
@@ -65,8 +65,8 @@ refused "a missing input file" 4 "/nowhere" xenpv blk write $device --in /nowher
 
 # ---- again and again ------------------------------------------------------------------------------
 turns=0
-while [ $turns -lt "$4" ] && xenpv blk read vbd/51712 >/dev/null; do turns=$((turns + 1)); done
-same "$4 times connected and closed, one after the other" $turns "$4"
+while [ $turns -lt "$5" ] && xenpv blk read vbd/51712 >/dev/null; do turns=$((turns + 1)); done
+same "$5 times connected and closed, one after the other" $turns "$5"
 backend=$(xenstore-read device/vbd/51712/backend)
 same "the backend is Closed afterwards" "$(xenstore-read "$backend/state")" 6
 
